@@ -1,0 +1,10 @@
+"""FastGraph: LangGraph graphs behind an API that every LangGraph client understands."""
+
+from fast_graph.app import fastGraph
+from fast_graph.backends.memory.backend import MemoryBackend
+from fast_graph.backends.memory.ledger import Bounds
+from fast_graph.model.errors import ConfigurationError
+from fast_graph.runtime import Runtime
+from fast_graph.settings import Settings
+
+__all__ = ["Bounds", "ConfigurationError", "MemoryBackend", "Runtime", "Settings", "fastGraph"]

@@ -1,0 +1,51 @@
+"""Errors as responses. Every error body is ``{"detail": "<text>"}``."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from fastapi import Response
+from fastapi.exceptions import RequestValidationError
+
+from fast_graph.model import errors
+
+log = logging.getLogger("fast_graph.api")
+
+STATUS: dict[type[errors.FastGraphError], int] = {
+    errors.NotFoundError: 404,
+    errors.ConflictError: 409,
+    errors.InvalidError: 422,
+    errors.RefusedError: 400,
+    errors.CapacityError: 503,
+}
+
+
+def problem(status: int, detail: str) -> Response:
+    """An error response."""
+    return Response(orjson.dumps({"detail": detail}), status_code=status, media_type="application/json")
+
+
+def answer(error: Exception, path: str) -> Response:
+    """The response to a request that ended in ``error``.
+
+    What nobody expected tells the client nothing but an id, under which the log has the rest.
+    """
+    if isinstance(error, RequestValidationError):
+        return problem(422, _describe(error.errors()))
+    status = STATUS.get(type(error))  # type: ignore[arg-type] # any other type is simply not in there
+    if status is not None:
+        return problem(status, str(error))
+    incident = uuid4().hex
+    log.error("request failed: incident %s at %s", incident, path, exc_info=error)
+    return problem(500, f"Internal error; the server's log has it as {incident}")
+
+
+def _describe(found: Sequence[Any]) -> str:
+    first = found[0]
+    if first["type"] == "json_invalid":
+        return "Invalid JSON in request body"
+    where = ".".join(str(part) for part in first["loc"])
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{where}: {first['msg']}{more}"

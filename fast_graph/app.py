@@ -1,0 +1,112 @@
+"""``fastGraph``: graphs in, a complete FastAPI app out."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Any, cast
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from fast_graph.api.routing import EncodedSlashes
+from fast_graph.graphs.registry import GraphSource
+from fast_graph.model.errors import ConfigurationError
+from fast_graph.runtime import GraphFactory, Runtime
+from fast_graph.settings import Settings
+from fast_graph.storage.backend import Backend
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
+
+EXPOSED = ["x-pagination-total", "x-pagination-next", "content-location", "location"]
+"""Headers that pages of other origins may read: paging, and where to come back to."""
+
+DESCRIPTION = "LangGraph graphs behind the API that RemoteGraph, langgraph_sdk and LangGraph Studio speak."
+
+
+def fastGraph(
+    graphs: Mapping[str, GraphSource] | None = None,
+    *,
+    graph_factory: GraphFactory | None = None,
+    backend: Backend | None = None,
+    settings: Settings | None = None,
+    auth: object | None = None,
+    custom_lifespan: Lifespan | None = None,
+    app: FastAPI | None = None,
+    **fastapi_options: Any,
+) -> FastAPI:
+    """A FastAPI app that serves the graphs.
+
+    Args:
+        graphs: By name, each a compiled graph, a ``StateGraph``, a functional-API entrypoint, or a factory: a
+            function, coroutine function or (async) context manager that takes nothing, the run's config, or a
+            ``langgraph_sdk.runtime.ServerRuntime``. None of them is changed.
+        graph_factory: Called once; returns more graphs by name.
+        backend: Where everything is kept; memory when left out.
+        settings: In place of those read from the environment.
+        auth: Not supported by this version.
+        custom_lifespan: A context manager around the server's whole life: entered before it starts, left after
+            it has stopped. Gets the app.
+        app: An app of yours to add the server to, instead of a new one. Its routes, middleware and lifespan stay.
+        **fastapi_options: Passed on to ``FastAPI``.
+
+    Raises:
+        ConfigurationError: What is given cannot work together; the text says what to change.
+    """
+    if auth is not None:
+        raise ConfigurationError("auth is not supported by this version: put the server behind a gateway that checks")
+    if "lifespan" in fastapi_options:
+        raise ConfigurationError("Pass the lifespan as custom_lifespan: the server has one of its own around it")
+    if app is not None and fastapi_options:
+        raise ConfigurationError(f"app is given, so {', '.join(fastapi_options)} must be set on it, not here")
+    docs_url = app.docs_url if app is not None else fastapi_options.get("docs_url", "/docs")
+    runtime = Runtime(graphs, graph_factory=graph_factory, backend=backend, settings=settings, docs_url=docs_url)
+    if app is None:
+        app = _new_app(runtime.settings, fastapi_options)
+    else:
+        _check_paths(app, runtime)
+    app.include_router(runtime.router)
+    app.add_middleware(EncodedSlashes)
+    app.state.fast_graph = runtime
+    _wrap_lifespan(app, runtime, custom_lifespan)
+    return app
+
+
+def _new_app(settings: Settings, options: Mapping[str, Any]) -> FastAPI:
+    app = FastAPI(**{"title": "FastGraph", "description": DESCRIPTION, **options})
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED,
+        allow_private_network=True,
+    )
+    return app
+
+
+def _check_paths(app: FastAPI, runtime: Runtime) -> None:
+    """Refuse an app whose own routes would hide the server's. Raises ConfigurationError."""
+    hidden = sorted(_operations(app.routes) & _operations(runtime.router.routes) - {("/", "GET")})
+    if hidden:
+        path, method = hidden[0]
+        raise ConfigurationError(f"The app has a route {method} {path} of its own, which the server needs: move it")
+
+
+def _operations(routes: Iterable[BaseRoute]) -> set[tuple[str, str]]:
+    return {(route.path, method) for route in routes if isinstance(route, APIRoute) for method in route.methods or ()}
+
+
+def _wrap_lifespan(app: FastAPI, runtime: Runtime, custom: Lifespan | None) -> None:
+    theirs = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[Any]:
+        async with AsyncExitStack() as stack:
+            if custom is not None:
+                await stack.enter_async_context(custom(app))
+            state = await stack.enter_async_context(theirs(app))
+            await stack.enter_async_context(runtime)
+            yield state
+
+    app.router.lifespan_context = cast("Any", lifespan)

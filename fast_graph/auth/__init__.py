@@ -1,0 +1,1 @@
+"""Who calls, and what of everything exists for them."""

@@ -1,0 +1,192 @@
+"""Checkpoints in memory: LangGraph's own saver, one per thread, so that a thread is dropped in one step."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import (
+    BaseCheckpointSaver,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    DeltaChannelHistory,
+)
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
+from fast_graph.model.errors import InvalidError
+
+
+class ThreadSaver(InMemorySaver):
+    """The checkpoints of one thread, and the runs that wrote them."""
+
+    def __init__(self, serde: SerializerProtocol) -> None:
+        super().__init__(serde=serde)
+        self.run_ids: set[str] = set()
+
+
+class MemoryCheckpointer(BaseCheckpointSaver[str]):
+    """Every operation goes to the saver of its thread; copying, pruning and rolling back are added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads: dict[str, ThreadSaver] = {}
+        self._thread_of_run: dict[str, str] = {}
+        self._versions = InMemorySaver(serde=self.serde)
+
+    def _saver(self, config: RunnableConfig) -> ThreadSaver:
+        # LangGraph's saver notes every thread it is asked about, so an unknown one gets a saver to throw away.
+        return self._threads.get(config["configurable"]["thread_id"]) or ThreadSaver(self.serde)
+
+    def _writable(self, config: RunnableConfig) -> ThreadSaver:
+        thread_id = config["configurable"]["thread_id"]
+        saver = self._threads.get(thread_id)
+        if saver is None:
+            saver = self._threads[thread_id] = ThreadSaver(self.serde)
+        return saver
+
+    def get_next_version(self, current: str | None, channel: None) -> str:
+        return self._versions.get_next_version(current, channel)
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return self._saver(config).get_tuple(config)
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        savers = [self._saver(config)] if config else self._threads.values()
+        found = (item for saver in savers for item in saver.list(config, filter=filter, before=before))
+        return (item for item, _ in zip(found, range(limit), strict=False)) if limit is not None else found
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        saver = self._writable(config)
+        if run_id := metadata.get("run_id"):
+            saver.run_ids.add(run_id)
+            self._thread_of_run[run_id] = config["configurable"]["thread_id"]
+        return saver.put(config, checkpoint, metadata, new_versions)
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        self._writable(config).put_writes(config, writes, task_id, task_path)
+
+    def get_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        return self._saver(config).get_delta_channel_history(config=config, channels=channels)
+
+    def delete_thread(self, thread_id: str) -> None:
+        saver = self._threads.pop(thread_id, None)
+        for run_id in saver.run_ids if saver else ():
+            self._thread_of_run.pop(run_id, None)
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        for run_id in run_ids:
+            saver = self._threads.get(self._thread_of_run.pop(run_id, ""))
+            if saver is None:
+                continue
+            saver.run_ids.discard(run_id)
+            for item in list(saver.list(None, filter={"run_id": run_id})):
+                _forget(saver, item)
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        source = self._threads.get(source_thread_id)
+        if source is None:
+            return
+        target = ThreadSaver(self.serde)
+        for namespace, checkpoints in source.storage[source_thread_id].items():
+            for checkpoint_id, (checkpoint, metadata, parent) in checkpoints.items():
+                moved = {**self.serde.loads_typed(metadata), "thread_id": target_thread_id}
+                entry = (checkpoint, self.serde.dumps_typed(moved), parent)
+                target.storage[target_thread_id][namespace][checkpoint_id] = entry
+        target.writes.update({(target_thread_id, *key[1:]): dict(value) for key, value in source.writes.items()})
+        target.blobs.update({(target_thread_id, *key[1:]): value for key, value in source.blobs.items()})
+        self._threads[target_thread_id] = target
+
+    def prune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        if strategy not in ("keep_latest", "delete"):
+            raise InvalidError(f"There is no pruning strategy {strategy!r}: choose keep_latest or delete")
+        for thread_id in thread_ids:
+            saver = self._threads.get(thread_id)
+            if saver is not None and strategy == "keep_latest":
+                _keep_latest(saver, thread_id)
+            else:
+                self.delete_thread(thread_id)
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        return self.get_tuple(config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        for item in self.list(config, filter=filter, before=before, limit=limit):
+            yield item
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        return self.put(config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        self.put_writes(config, writes, task_id, task_path)
+
+    async def aget_delta_channel_history(
+        self, *, config: RunnableConfig, channels: Sequence[str]
+    ) -> Mapping[str, DeltaChannelHistory]:
+        return self.get_delta_channel_history(config=config, channels=channels)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        self.delete_thread(thread_id)
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        self.delete_for_runs(run_ids)
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
+        self.copy_thread(source_thread_id, target_thread_id)
+
+    async def aprune(self, thread_ids: Sequence[str], *, strategy: str = "keep_latest") -> None:
+        self.prune(thread_ids, strategy=strategy)
+
+
+def _keep_latest(saver: InMemorySaver, thread_id: str) -> None:
+    for namespace in saver.storage[thread_id]:
+        config: RunnableConfig = {"configurable": {"thread_id": thread_id, "checkpoint_ns": namespace}}
+        for item in list(saver.list(config))[1:]:
+            _forget(saver, item)
+
+
+def _forget(saver: InMemorySaver, item: CheckpointTuple) -> None:
+    """Remove one checkpoint, its writes, and the channel values that no other checkpoint refers to."""
+    where = item.config["configurable"]
+    thread_id, namespace, checkpoint_id = where["thread_id"], where["checkpoint_ns"], where["checkpoint_id"]
+    checkpoints = saver.storage[thread_id][namespace]
+    del checkpoints[checkpoint_id]
+    saver.writes.pop((thread_id, namespace, checkpoint_id), None)
+    rest = (saver.serde.loads_typed(stored) for stored, _, _ in checkpoints.values())
+    needed = {version for left in rest for version in left["channel_versions"].items()}
+    for channel, version in item.checkpoint["channel_versions"].items():
+        if (channel, version) not in needed:
+            saver.blobs.pop((thread_id, namespace, channel, version), None)

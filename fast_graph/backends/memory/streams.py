@@ -1,0 +1,160 @@
+"""Stream logs in memory: one deque per run, and readers that are woken by the append."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+
+from fast_graph.backends.memory.ledger import Bounds
+from fast_graph.model.clock import Clock
+from fast_graph.model.errors import LeaseLostError, StreamTruncatedError
+from fast_graph.model.records import Event, Lease, Record
+
+
+class Log:
+    """What one run has said so far, who may add to it, and who is waiting for more."""
+
+    def __init__(self) -> None:
+        self.token = 0
+        self.records: deque[Record] = deque()
+        self.size = 0
+        self.last_seq = 0
+        self.last_ms = 0
+        self.result: bytes | None = None
+        self.closed = False
+        self.keep = False
+        self.readers = 0
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    def wake(self) -> None:
+        """Let every waiting reader look again."""
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
+
+    async def change(self, idle: float) -> bool:
+        """Wait until there is something to look at; False after ``idle`` seconds."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.add(waiting)
+        try:
+            async with asyncio.timeout(idle):
+                await waiting
+        except TimeoutError:
+            return False
+        finally:
+            self._waiting.discard(waiting)
+        return True
+
+    def add(self, event: Event, ms: int) -> None:
+        """Append one event under the next number."""
+        self.last_seq += 1
+        self.last_ms = max(self.last_ms, ms)
+        self.records.append(Record(self.last_seq, self.last_ms, event.name, event.data))
+        self.size += len(event.data)
+
+    def trim(self, most: int) -> None:
+        """Drop the oldest records until the rest fits; the newest one stays, however large."""
+        while self.size > most and len(self.records) > 1:
+            self.size -= len(self.records.popleft().data)
+
+
+class MemoryReader:
+    """A reader of one log. Knows the number of the last record it was given."""
+
+    def __init__(self, log: Log, run_id: str, after: int) -> None:
+        self._log, self._run_id, self._after = log, run_id, after
+
+    async def batch(self, *, idle: float) -> Sequence[Record] | None:
+        while True:
+            if found := self._fresh():
+                return found
+            if self._log.closed:
+                return None
+            if not await self._log.change(idle):
+                return ()
+
+    def _fresh(self) -> Sequence[Record]:
+        records = self._log.records
+        if not records or records[-1].seq <= self._after:
+            return ()
+        first = records[0].seq
+        if first > self._after + 1:
+            raise StreamTruncatedError(
+                f"Events {self._after + 1} to {first - 1} of run {self._run_id} are no longer kept"
+            )
+        # A reader is rarely far behind: walk back from the newest record to the first it has not seen.
+        fresh = list(islice(reversed(records), records[-1].seq - self._after))
+        fresh.reverse()
+        self._after = records[-1].seq
+        return fresh
+
+    async def result(self, *, idle: float) -> bytes | None:
+        while not self._log.closed:
+            if not await self._log.change(idle):
+                return None
+        return self._log.result
+
+
+class MemoryStreams:
+    """The reference of the StreamLog port."""
+
+    def __init__(self, clock: Clock, bounds: Bounds) -> None:
+        self._clock = clock
+        self._bounds = bounds
+        self._logs: dict[str, Log] = {}
+        self._kept: deque[tuple[float, str]] = deque()
+
+    async def open(self, lease: Lease) -> None:
+        self._expire()
+        log = self._logs.setdefault(lease.run.run_id, Log())
+        if log.token > lease.token:
+            raise LeaseLostError(f"A newer lease has opened the stream of run {lease.run.run_id}")
+        log.token = lease.token
+
+    async def append(self, lease: Lease, events: Sequence[Event]) -> None:
+        log = self._logs.get(lease.run.run_id)
+        if log is None or log.closed or log.token != lease.token:
+            raise LeaseLostError(f"The stream of run {lease.run.run_id} is closed to {lease.worker}")
+        ms = int(self._clock().timestamp() * 1000)
+        for event in events:
+            log.add(event, ms)
+        log.trim(self._bounds.stream_bytes)
+        log.wake()
+
+    @asynccontextmanager
+    async def follow(self, run_id: str, *, after: int | None) -> AsyncIterator[MemoryReader]:
+        self._expire()
+        log = self._logs.setdefault(run_id, Log())
+        log.readers += 1
+        try:
+            yield MemoryReader(log, run_id, log.last_seq if after is None else after)
+        finally:
+            log.readers -= 1
+            self._drop_unless_needed(run_id, log)
+
+    async def close(self, run_id: str, result: bytes, *, keep: bool) -> None:
+        self._expire()
+        log = self._logs.get(run_id)
+        if log is None or log.closed:
+            return
+        log.closed, log.result, log.keep = True, result, keep
+        if keep:
+            self._kept.append((self._clock().timestamp() + self._bounds.stream_ttl, run_id))
+        log.wake()
+        self._drop_unless_needed(run_id, log)
+
+    def _drop_unless_needed(self, run_id: str, log: Log) -> None:
+        ended = log.closed and not log.keep
+        never_written = log.token == 0 and not log.closed
+        if not log.readers and (ended or never_written) and self._logs.get(run_id) is log:
+            del self._logs[run_id]
+
+    def _expire(self) -> None:
+        now = self._clock().timestamp()
+        while self._kept and self._kept[0][0] <= now:
+            _, run_id = self._kept.popleft()
+            log = self._logs.get(run_id)
+            if log is not None:
+                log.keep = False
+                self._drop_unless_needed(run_id, log)

@@ -1,0 +1,1 @@
+"""What executes runs: claiming, executing, keeping leases, taking over what others lost."""

@@ -1,0 +1,250 @@
+"""One attempt at one run, from the claimed lease to the end that is written down.
+
+The order is the law: events are appended, then the queue is told how the run ended, then the stream is closed.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import GraphDrained
+from langgraph.runtime import RunControl
+
+from fast_graph.engine.outcome import Abandon, Ending, Release, StopReason, outcome_of
+from fast_graph.engine.publisher import Publisher
+from fast_graph.graphs.config import context_for, resumed, run_config, run_input
+from fast_graph.graphs.failures import describe
+from fast_graph.graphs.registry import Graph, Registry
+from fast_graph.graphs.serde import decode, encode
+from fast_graph.graphs.snapshot import Standing, latest
+from fast_graph.graphs.stream import GraphStream
+from fast_graph.model.errors import LeaseLostError
+from fast_graph.model.records import Event, Failure, Json, Lease, Outcome, Renewal, ThreadState, Wish
+from fast_graph.storage.queue import RunQueue
+from fast_graph.storage.stream import StreamLog
+
+log = logging.getLogger("fast_graph.engine")
+
+NOTHING = b"{}"
+NO_DELAY = timedelta()
+OBSERVING = frozenset({"checkpoints", "debug"})
+"""Stream modes that show checkpoints; without them nobody sees those of a temporary thread."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What every execution of a worker works with."""
+
+    queue: RunQueue
+    streams: StreamLog
+    graphs: Registry
+    checkpointer: BaseCheckpointSaver[Any]
+    run_timeout: float | None
+    """Seconds a run may take; None is for ever."""
+
+
+@dataclass
+class Progress:
+    """What is known of the graph when it has stopped."""
+
+    result: bytes | None = None
+    """JSON of the last values, interrupts included."""
+    complete: bool = False
+    """The graph came to its end: the last values are the thread's state."""
+    error: Failure | None = None
+
+
+class Execution:
+    """Runs the graph of one lease and writes down how it ended. Ends for one reason, which it holds."""
+
+    def __init__(self, lease: Lease, tools: Tools) -> None:
+        self.lease = lease
+        self._run = lease.run
+        self._kwargs: Json = decode(lease.run.kwargs)
+        self._tools = tools
+        self._reason: StopReason | None = None
+        self._wish: Wish | None = None
+        self._control = RunControl()
+        self._task: asyncio.Task[None] | None = None
+
+    def heard(self, renewal: Renewal) -> None:
+        """Act on a heartbeat's answer."""
+        if not renewal.fresh:
+            self.stop("lease_lost")
+        elif renewal.wish is not None:
+            self._obey(renewal.wish)
+
+    def stop(self, reason: StopReason, wish: Wish | None = None) -> None:
+        """Make the graph stop at once. The first reason counts, but a lost lease overrides it."""
+        if self._reason is None or reason == "lease_lost":
+            self._reason, self._wish = reason, wish
+        if self._task is not None:
+            self._task.cancel()
+
+    def drain(self, reason: StopReason) -> None:
+        """Make the graph stop after its current superstep, with the checkpoint written."""
+        if self._reason is None:
+            self._reason = reason
+            self._control.request_drain(reason)
+
+    def _obey(self, wish: Wish) -> None:
+        if wish.action == "pause":
+            self.drain("pause")
+        else:
+            self.stop(wish.action, wish)
+
+    async def run(self) -> None:
+        """Execute. Every end but a lost lease is written down; raises only what the backend raises."""
+        try:
+            await self._tools.streams.open(self.lease)
+            if self.lease.wish is not None:
+                self._obey(self.lease.wish)
+            progress = Progress() if self._reason is not None else await self._follow_graph()
+            await self._settle(progress)
+        except LeaseLostError:
+            log.warning("lease lost: %s", self)
+
+    async def _follow_graph(self) -> Progress:
+        """Run the graph in a task that ``stop`` can cancel, beside a publisher that brings its events to the log."""
+        progress = Progress()
+        publisher = Publisher(self._tools.streams, self.lease)
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(publisher.run())
+                self._task = group.create_task(self._run_graph(publisher, progress))
+                with self._alarm():
+                    await asyncio.wait([self._task])
+                await self._publish_error(publisher, progress)
+                publisher.close()
+        except* LeaseLostError:
+            self._reason = "lease_lost"
+        finally:
+            self._task = None
+        return progress
+
+    @contextmanager
+    def _alarm(self) -> Iterator[None]:
+        seconds = self._tools.run_timeout
+        alarm = asyncio.get_running_loop().call_later(seconds, self.stop, "timeout") if seconds else None
+        try:
+            yield
+        finally:
+            if alarm is not None:
+                alarm.cancel()
+
+    async def _publish_error(self, publisher: Publisher, progress: Progress) -> None:
+        if self._reason == "timeout":
+            progress.error = Failure(error="TimeoutError", message=f"The run took over {self._tools.run_timeout:g} s")
+        elif self._reason is None and self._task is not None and self._task.cancelled():
+            progress.error = Failure(error="CancelledError", message="The graph cancelled itself")
+        if progress.error is not None:
+            await publisher.put(Event("error", encode(asdict(progress.error))))
+
+    async def _run_graph(self, publisher: Publisher, progress: Progress) -> None:
+        try:
+            await self._publish_graph(publisher, progress)
+        except GraphDrained:
+            pass  # `drain` asked for it: the reason is held already
+        except Exception as error:
+            progress.error = describe(error)
+            log.info("run raised: %s", self, exc_info=error)
+
+    async def _publish_graph(self, publisher: Publisher, progress: Progress) -> None:
+        run, kwargs = self._run, self._kwargs
+        await publisher.put(Event("metadata", encode({"run_id": run.run_id, "attempt": run.attempt})))
+        config = run_config(run, kwargs)
+        async with self._tools.graphs.open(self._graph_id, "threads.create_run", config, kwargs["context"]) as graph:
+            stream = GraphStream(graph, modes=kwargs["stream_mode"], subgraphs=kwargs["subgraphs"])
+            given, config = await self._entry(config)
+            events = stream.events(given, config, control=self._control, **self._options(graph))
+            async with aclosing(events):
+                async for event in events:
+                    await publisher.put(event)
+            progress.result = stream.values()
+            progress.complete = not stream.interrupted and progress.result is not None
+
+    async def _entry(self, config: RunnableConfig) -> tuple[Any, RunnableConfig]:
+        """Where the graph begins: at the input, or, if an earlier attempt got that far, at its last checkpoint."""
+        if self.lease.token > 1:
+            where: RunnableConfig = {"configurable": {"thread_id": self._run.thread_id}}
+            last = await self._tools.checkpointer.aget_tuple(where)
+            if last is not None and last.metadata.get("run_id") == self._run.run_id:
+                return None, resumed(config)
+        return run_input(self._kwargs), config
+
+    def _options(self, graph: Graph) -> dict[str, Any]:
+        kwargs = self._kwargs
+        unseen = self._run.temporary and not OBSERVING.intersection(kwargs["stream_mode"])
+        return {
+            "context": context_for(graph, kwargs["context"]),
+            "interrupt_before": kwargs["interrupt_before"],
+            "interrupt_after": kwargs["interrupt_after"],
+            "durability": "exit" if unseen else kwargs["durability"],
+        }
+
+    @property
+    def _graph_id(self) -> str:
+        return str(self._kwargs["config"]["configurable"]["graph_id"])
+
+    async def _settle(self, progress: Progress) -> None:
+        """Write down how it ended: the truth first, then the news."""
+        if self._reason == "rollback":
+            await self._tools.checkpointer.adelete_for_runs([self._run.run_id])
+        standing = await self._standing(progress)
+        decision = outcome_of(
+            Ending(
+                reason=self._reason,
+                wish=self._wish,
+                error=progress.error,
+                state=standing.state,
+                state_status=standing.status,
+            )
+        )
+        match decision:
+            case Abandon():
+                log.warning("lease lost: %s", self)
+            case Release():
+                await self._tools.queue.release(self.lease, delay=NO_DELAY)
+                log.info("run released: %s", self)
+            case Outcome():
+                await self._finish(decision, progress.result)
+
+    async def _standing(self, progress: Progress) -> Standing:
+        if self._run.temporary or self._reason in ("lease_lost", "shutdown"):
+            return Standing()
+        if progress.complete and self._reason is None and progress.error is None:
+            return Standing(state=ThreadState(values=progress.result, interrupts={}))
+        try:
+            async with self._tools.graphs.open(self._graph_id, "threads.read", self._kwargs["config"]) as graph:
+                return await latest(graph, self._run.thread_id)
+        except Exception:  # a state that cannot be shown must not keep the run from ending
+            log.exception("state unreadable: %s", self)
+            return Standing()
+
+    async def _finish(self, outcome: Outcome, result: bytes | None) -> None:
+        await self._tools.queue.finish(self.lease, outcome)
+        if self._run.temporary:
+            await self._tools.checkpointer.adelete_thread(self._run.thread_id)
+        await self._tools.streams.close(self._run.run_id, _told(outcome, result), keep=self._run.resumable)
+        log.info("run ended: %s status=%s", self, outcome.status)
+
+    def __str__(self) -> str:
+        run = self._run
+        return f"run={run.run_id} thread={run.thread_id} attempt={run.attempt} worker={self.lease.worker}"
+
+
+def _told(outcome: Outcome, result: bytes | None) -> bytes:
+    """The JSON that clients who waited for the run get."""
+    if outcome.status == "interrupted":
+        return NOTHING
+    if outcome.error is not None:
+        return encode({"__error__": asdict(outcome.error)})
+    if result is not None:
+        return result
+    return (outcome.state and outcome.state.values) or NOTHING

@@ -1,0 +1,181 @@
+"""The worker: claims runs as slots come free, keeps their leases, and hands them over when it stops."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from fast_graph.engine.execution import Execution, Tools
+from fast_graph.graphs.serde import encode
+from fast_graph.model.clock import Clock
+from fast_graph.model.errors import NotFoundError
+from fast_graph.model.records import Lease, Run
+from fast_graph.storage.runs import RunStore
+from fast_graph.storage.signals import CancelRequested, RunsReady, Signal, Signals
+
+log = logging.getLogger("fast_graph.engine")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerOptions:
+    """How a worker works. Times in seconds."""
+
+    name: str
+    slots: int = 512
+    """Runs executed at a time."""
+    lease: float = 30.0
+    """How long a run stays this worker's after its last heartbeat."""
+    heartbeat: float = 10.0
+    poll: float = 5.0
+    """How long a lost doorbell can delay a run."""
+    max_attempts: int = 3
+    """How often a run is claimed before it is given up."""
+    drain: float = 10.0
+    """How long a stopping worker lets runs come to their next checkpoint."""
+    retry: float = 1.0
+    """Pause after the backend failed."""
+
+
+class Worker:
+    """Executes runs until it is drained."""
+
+    def __init__(self, tools: Tools, *, runs: RunStore, signals: Signals, clock: Clock, options: WorkerOptions) -> None:
+        self._tools = tools
+        self._queue = tools.queue
+        self._runs = runs
+        self._signals = signals
+        self._clock = clock
+        self._options = options
+        self._lease_for = timedelta(seconds=options.lease)
+        self._running: dict[str, Execution] = {}
+        self._bell = asyncio.Event()
+        self._pulse = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._draining = False
+
+    @property
+    def running(self) -> Mapping[str, Execution]:
+        """The executions that go on now, by run id."""
+        return self._running
+
+    @asynccontextmanager
+    async def working(self) -> AsyncIterator["Worker"]:
+        """Claim and execute while the context lasts; at its end, drain."""
+        async with asyncio.TaskGroup() as group:
+            loops = [
+                group.create_task(self._forever(lambda: self._claim(group))),
+                group.create_task(self._forever(self._beat)),
+            ]
+            with self._signals.listen(self._hear):
+                try:
+                    yield self
+                finally:
+                    await self._drain()
+            for loop in loops:
+                loop.cancel()
+
+    async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Repeat a step; a failing backend is reported and tried again."""
+        while True:
+            try:
+                await step()
+            except Exception:  # the backend is a stranger, and it may come back
+                log.exception("backend failed: worker=%s", self._options.name)
+                await asyncio.sleep(self._options.retry)
+
+    def _hear(self, signal: Signal) -> None:
+        match signal:
+            case RunsReady():
+                self._bell.set()
+            case CancelRequested(run_ids):
+                if not self._running.keys().isdisjoint(run_ids):
+                    self._pulse.set()
+
+    async def _claim(self, group: asyncio.TaskGroup) -> None:
+        """Fill the free slots, or wait for the bell, for a slot, or for the next delayed run."""
+        self._bell.clear()
+        free = 0 if self._draining else self._options.slots - len(self._running)
+        if free > 0:
+            leases = await self._queue.claim(self._options.name, limit=free, lease_for=self._lease_for)
+            for lease in leases:
+                self._start(group, lease)
+            if leases:
+                return
+        await _wait(self._bell, self._patience(await self._queue.next_due()))
+
+    def _patience(self, due: datetime | None) -> float:
+        if due is None:
+            return self._options.poll
+        return min(self._options.poll, max(0.0, (due - self._clock()).total_seconds()))
+
+    def _start(self, group: asyncio.TaskGroup, lease: Lease) -> None:
+        execution = Execution(lease, self._tools)
+        self._running[lease.run.run_id] = execution
+        self._idle.clear()
+        group.create_task(self._execute(execution))
+
+    async def _execute(self, execution: Execution) -> None:
+        run_id = execution.lease.run.run_id
+        try:
+            await execution.run()
+        except Exception:  # the lease runs out, and the run is taken up again
+            log.exception("execution failed: %s", execution)
+        finally:
+            del self._running[run_id]
+            if not self._running:
+                self._idle.set()
+            # The thread, or the slot, is free for the next run.
+            self._bell.set()
+
+    async def _beat(self) -> None:
+        """Renew every lease, hear what is wished, then take back what others have lost.
+
+        In this order, so that a worker whose loop stood still renews its own leases before it reaps them.
+        """
+        self._pulse.clear()
+        executions = list(self._running.values())
+        if executions:
+            renewals = await self._queue.renew([one.lease for one in executions], lease_for=self._lease_for)
+            for execution, renewal in zip(executions, renewals, strict=True):
+                execution.heard(renewal)
+        await self._reap()
+        await _wait(self._pulse, self._options.heartbeat)
+
+    async def _reap(self) -> None:
+        for lease in await self._queue.reap(max_attempts=self._options.max_attempts):
+            log.warning("lease expired: run=%s worker=%s", lease.run.run_id, lease.worker)
+            run = await self._find(lease)
+            if run is not None and run.error is not None:
+                result = encode({"__error__": asdict(run.error)})
+                await self._tools.streams.close(run.run_id, result, keep=run.resumable)
+            else:
+                await self._signals.send(RunsReady())
+
+    async def _find(self, lease: Lease) -> Run | None:
+        try:
+            return await self._runs.get(lease.run.run_id, thread_id=None, scope={})
+        except NotFoundError:
+            return None
+
+    async def _drain(self) -> None:
+        """Claim no more; let runs come to their next checkpoint, then stop those that are left."""
+        self._draining = True
+        for execution in list(self._running.values()):
+            execution.drain("shutdown")
+        await self._until_idle(self._options.drain)
+        for execution in list(self._running.values()):
+            execution.stop("shutdown")
+        await self._until_idle(self._options.drain)
+
+    async def _until_idle(self, patience: float) -> None:
+        if self._running:
+            await _wait(self._idle, patience)
+
+
+async def _wait(event: asyncio.Event, patience: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            await event.wait()

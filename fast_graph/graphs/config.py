@@ -1,0 +1,80 @@
+"""From a run's stored arguments to what a graph is called with."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, cast
+from uuid import UUID
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command, Send
+from pydantic import BaseModel
+
+from fast_graph.graphs.registry import Graph
+from fast_graph.model.records import Json, Run
+
+CHECKPOINT_KEYS = ("checkpoint_id", "checkpoint_ns", "checkpoint_map")
+START_KEYS = ("update", "resume", "goto")
+
+
+def run_config(run: Run, kwargs: Json) -> RunnableConfig:
+    """The config of one attempt at a run."""
+    config: dict[str, Any] = {**kwargs["config"]}
+    config["metadata"] = {**config.get("metadata", {}), "run_attempt": run.attempt}
+    config["run_id"] = _run_id(run.run_id)
+    return cast(RunnableConfig, config)
+
+
+def resumed(config: RunnableConfig) -> RunnableConfig:
+    """The same config, but going on from the thread's latest checkpoint rather than an earlier one."""
+    where = {key: value for key, value in config["configurable"].items() if key not in CHECKPOINT_KEYS}
+    return {**config, "configurable": where}
+
+
+def context_for(graph: Graph, context: Json) -> Any:
+    """The context the graph is called with: what its schema knows, since clients may send more in one place."""
+    schema = graph.context_schema
+    if schema is None or not context:
+        return dict(context) or None
+    known = _field_names(schema)
+    return dict(context) if known is None else {key: value for key, value in context.items() if key in known}
+
+
+def _field_names(schema: type[Any]) -> frozenset[str] | None:
+    """The keys a schema takes; None if it takes any."""
+    if is_dataclass(schema):
+        return frozenset(field.name for field in fields(schema))
+    if issubclass(schema, BaseModel):
+        return frozenset(schema.model_fields)
+    return None
+
+
+def run_input(kwargs: Json) -> Any:
+    """The graph's input: the command if there is one, else the input."""
+    command = kwargs.get("command")
+    return kwargs.get("input") if command is None else to_command(command)
+
+
+def to_command(command: Json) -> Command[Any]:
+    """LangGraph's command from its JSON form."""
+    given = {key: command[key] for key in START_KEYS if command.get(key) is not None}
+    if "goto" in given:
+        given["goto"] = _goto(given["goto"])
+    update = given.get("update")
+    if isinstance(update, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in update):
+        given["update"] = [tuple(pair) for pair in update]
+    return Command(**given)
+
+
+def _goto(goto: Any) -> Any:
+    if isinstance(goto, Mapping):
+        return Send(goto["node"], goto.get("input"))
+    if isinstance(goto, Sequence) and not isinstance(goto, str):
+        return [_goto(one) for one in goto]
+    return goto
+
+
+def _run_id(run_id: str) -> UUID | None:
+    try:
+        return UUID(run_id)
+    except ValueError:
+        return None

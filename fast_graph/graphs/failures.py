@@ -1,0 +1,31 @@
+"""What a client is told of an exception: its type always, its text only if it is of a kind meant to be read."""
+
+from langgraph.errors import GraphBubbleUp, GraphRecursionError, InvalidUpdateError
+from pydantic import ValidationError
+
+from fast_graph.model.errors import FastGraphError
+from fast_graph.model.records import Failure
+
+SHOWN = (
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    RuntimeError,
+    RecursionError,
+    TimeoutError,
+    GraphBubbleUp,
+    GraphRecursionError,
+    InvalidUpdateError,
+    ValidationError,
+    FastGraphError,
+)
+"""Errors whose text a graph's author writes for others; anything else may carry secrets."""
+
+MASKED = "An internal error occurred"
+
+
+def describe(error: BaseException) -> Failure:
+    """The failure to store and to send."""
+    message = str(error) if isinstance(error, SHOWN) else MASKED
+    return Failure(error=type(error).__name__, message=message)

@@ -1,0 +1,184 @@
+"""Builds every part and holds it: the one place where a backend is chosen."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from importlib.metadata import version
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from fastapi import APIRouter
+from uuid_utils import uuid7
+
+from fast_graph.api.assistants import AssistantRoutes
+from fast_graph.api.items import ItemRoutes
+from fast_graph.api.meta import meta_router
+from fast_graph.api.runs import RunRoutes
+from fast_graph.api.threads import ThreadRoutes
+from fast_graph.auth.policy import OpenPolicy
+from fast_graph.backends.memory.backend import MemoryBackend
+from fast_graph.backends.memory.ledger import Bounds
+from fast_graph.engine.execution import Tools
+from fast_graph.engine.worker import Worker, WorkerOptions
+from fast_graph.graphs.registry import GraphSource, Registry, check_graphs
+from fast_graph.model.clock import system_clock
+from fast_graph.model.errors import ConfigurationError
+from fast_graph.services.assistants import Assistants
+from fast_graph.services.items import Items
+from fast_graph.services.runs import Runs
+from fast_graph.services.state import States
+from fast_graph.services.streams import Streams
+from fast_graph.services.threads import Threads
+from fast_graph.settings import Settings
+from fast_graph.storage.backend import Backend
+
+log = logging.getLogger("fast_graph")
+
+GraphFactory = Callable[[], Mapping[str, GraphSource]]
+
+
+def new_id() -> str:
+    """A UUIDv7: unique, and in the order of creation."""
+    return str(uuid7())
+
+
+class Runtime:
+    """A server's parts: ``router`` has its routes, and ``async with`` starts and stops what works behind them.
+
+    ``fastGraph`` makes an app of it; an app of your own includes the router and enters the runtime in its lifespan.
+    """
+
+    def __init__(
+        self,
+        graphs: Mapping[str, GraphSource] | None = None,
+        *,
+        graph_factory: GraphFactory | None = None,
+        backend: Backend | None = None,
+        settings: Settings | None = None,
+        docs_url: str | None = "/docs",
+    ) -> None:
+        """Put the parts together; nothing is started. Raises ConfigurationError for what cannot work."""
+        self.settings = settings or Settings()
+        self.backend = backend or _backend(self.settings)
+        self.stores = self.backend.connect()
+        served = _all_graphs(graphs or {}, graph_factory)
+        self.graphs = Registry(served, checkpointer=self.stores.checkpointer, store=self.stores.store)
+        self._build_services()
+        self.worker = self._worker()
+        self.router = self._router(docs_url)
+        self._open = AsyncExitStack()
+
+    def _build_services(self) -> None:
+        stores, policy = self.stores, OpenPolicy()
+        self.assistants = Assistants(
+            stores.assistants,
+            stores.threads,
+            graphs=self.graphs,
+            policy=policy,
+            clock=system_clock,
+            new_id=lambda: str(uuid4()),
+        )
+        self.runs = Runs(
+            stores.runs,
+            stores.threads,
+            assistants=self.assistants,
+            streams=stores.streams,
+            signals=stores.signals,
+            policy=policy,
+            clock=system_clock,
+            new_id=new_id,
+            stop_patience=self.settings.poll,
+        )
+        self.states = States(stores.threads, graphs=self.graphs, policy=policy)
+        self.threads = Threads(
+            stores.threads,
+            stores.checkpointer,
+            runs=self.runs,
+            states=self.states,
+            policy=policy,
+            clock=system_clock,
+            new_id=new_id,
+        )
+        self.streams = Streams(
+            stores.streams,
+            stores.runs,
+            stores.threads,
+            service=self.runs,
+            policy=policy,
+            new_id=new_id,
+            idle=self.settings.poll,
+        )
+        self.items = Items(stores.store, policy=policy)
+
+    def _worker(self) -> Worker:
+        settings, stores = self.settings, self.stores
+        tools = Tools(
+            queue=stores.queue,
+            streams=stores.streams,
+            graphs=self.graphs,
+            checkpointer=stores.checkpointer,
+            run_timeout=settings.run_timeout,
+        )
+        options = WorkerOptions(
+            name=f"{socket.gethostname()}:{os.getpid()}",
+            slots=settings.worker_slots,
+            lease=settings.lease,
+            heartbeat=settings.heartbeat,
+            poll=settings.poll,
+            max_attempts=settings.max_attempts,
+            drain=settings.drain,
+        )
+        return Worker(tools, runs=stores.runs, signals=stores.signals, clock=system_clock, options=options)
+
+    def _router(self, docs_url: str | None) -> APIRouter:
+        router = APIRouter()
+        router.include_router(meta_router(docs_url))
+        router.include_router(AssistantRoutes(self.assistants, self.threads).router())
+        router.include_router(ThreadRoutes(self.threads, self.states).router())
+        router.include_router(RunRoutes(self.runs, self.streams).router())
+        router.include_router(ItemRoutes(self.items).router())
+        return router
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            threads = stack.enter_context(ThreadPoolExecutor(self.settings.sync_threads, "fast-graph-node"))
+            asyncio.get_running_loop().set_default_executor(threads)
+            await stack.enter_async_context(self.stores)
+            await self.assistants.ensure_system()
+            await stack.enter_async_context(self.worker.working())
+            self._open = stack.pop_all()
+        names = ", ".join(self.graphs.names) or "none"
+        log.info("FastGraph %s serves %s on the %s backend", version("fast-graph"), names, self.backend.name)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._open.aclose()
+
+
+def _backend(settings: Settings) -> Backend:
+    bounds = Bounds(
+        threads=settings.memory_max_threads,
+        pending_runs=settings.memory_max_pending_runs,
+        runs_per_thread=settings.memory_max_runs_per_thread,
+        stream_bytes=settings.stream_max_bytes,
+        stream_ttl=settings.stream_ttl,
+    )
+    return MemoryBackend(bounds=bounds)
+
+
+def _all_graphs(graphs: Mapping[str, GraphSource], factory: GraphFactory | None) -> Mapping[str, GraphSource]:
+    made = factory() if factory is not None else {}
+    if not isinstance(made, Mapping):
+        raise ConfigurationError(f"graph_factory returned {type(made).__name__}: it is to return graphs by name")
+    twice = sorted(graphs.keys() & made.keys())
+    if twice:
+        raise ConfigurationError(f"The graph name {twice[0]!r} is given twice: by graphs and by graph_factory")
+    check_graphs({**graphs, **made})
+    return {**graphs, **made}

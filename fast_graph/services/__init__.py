@@ -1,0 +1,1 @@
+"""The use cases: a caller and plain values in, records out. No HTTP and no SQL."""

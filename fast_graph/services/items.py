@@ -1,0 +1,114 @@
+"""Use cases around the store: what graphs remember across threads."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from langgraph.store.base import NOT_PROVIDED, BaseStore, InvalidNamespaceError, Item, SearchItem
+
+from fast_graph.auth.policy import Caller, Policy
+from fast_graph.model.errors import InvalidError, RefusedError
+from fast_graph.model.records import Json
+
+OPERATORS = frozenset({"$eq", "$ne", "$gt", "$gte", "$lt", "$lte"})
+RESERVED_ROOT = "langgraph"
+
+
+class Items:
+    """Items by namespace and key, in the same store that graphs are given."""
+
+    def __init__(self, store: BaseStore, *, policy: Policy) -> None:
+        self._store = store
+        self._policy = policy
+
+    async def put(
+        self,
+        caller: Caller,
+        namespace: Sequence[str],
+        key: str,
+        value: dict[str, Any],
+        *,
+        index: Literal[False] | list[str] | None,
+        ttl: float | None,
+    ) -> None:
+        """Store a value under a key, in place of the one that is there."""
+        where = _checked(namespace)
+        await self._policy.authorize(caller, "store", "put", {"namespace": where, "key": key, "value": value})
+        try:
+            await self._store.aput(where, key, value, index=index, ttl=self._ttl(ttl))
+        except InvalidNamespaceError as error:
+            raise InvalidError(str(error)) from error
+
+    def _ttl(self, ttl: float | None) -> Any:
+        return ttl if ttl is not None and self._store.supports_ttl else NOT_PROVIDED
+
+    async def get(self, caller: Caller, namespace: Sequence[str], key: str, *, refresh_ttl: bool | None) -> Item | None:
+        """The item, or None."""
+        await self._policy.authorize(caller, "store", "get", {"namespace": namespace, "key": key})
+        return await self._store.aget(tuple(namespace), key, refresh_ttl=refresh_ttl)
+
+    async def delete(self, caller: Caller, namespace: Sequence[str], key: str) -> None:
+        """Remove the item, if it is there."""
+        await self._policy.authorize(caller, "store", "delete", {"namespace": namespace, "key": key})
+        await self._store.adelete(tuple(namespace), key)
+
+    async def search(
+        self,
+        caller: Caller,
+        prefix: Sequence[str],
+        *,
+        query: str | None,
+        filter: Json | None,
+        limit: int,
+        offset: int,
+        refresh_ttl: bool | None,
+    ) -> Sequence[SearchItem]:
+        """The items below a namespace whose values pass the filter, best first if there is a query."""
+        await self._policy.authorize(caller, "store", "search", {"namespace": prefix, "filter": filter})
+        _check_filter(filter or {})
+        return await self._store.asearch(
+            tuple(prefix),
+            query=query,
+            filter=dict(filter) if filter else None,
+            limit=limit,
+            offset=offset,
+            refresh_ttl=refresh_ttl,
+        )
+
+    async def namespaces(
+        self,
+        caller: Caller,
+        *,
+        prefix: Sequence[str] | None,
+        suffix: Sequence[str] | None,
+        max_depth: int | None,
+        limit: int,
+        offset: int,
+    ) -> Sequence[tuple[str, ...]]:
+        """The namespaces that hold items, in order."""
+        await self._policy.authorize(caller, "store", "list_namespaces", {"namespace": prefix})
+        return await self._store.alist_namespaces(
+            prefix=tuple(prefix) if prefix else None,
+            suffix=tuple(suffix) if suffix else None,
+            max_depth=max_depth,
+            limit=limit,
+            offset=offset,
+        )
+
+
+def _checked(namespace: Sequence[str]) -> tuple[str, ...]:
+    if not namespace:
+        raise RefusedError("A namespace needs at least one label")
+    for label in namespace:
+        if not label or "." in label:
+            raise InvalidError(f"A namespace label is a non-empty string without periods, not {label!r}")
+    if namespace[0] == RESERVED_ROOT:
+        raise RefusedError(f"The root label '{RESERVED_ROOT}' is reserved: choose another")
+    return tuple(namespace)
+
+
+def _check_filter(wanted: Json) -> None:
+    for condition in wanted.values():
+        operators = [key for key in condition if key.startswith("$")] if isinstance(condition, dict) else []
+        unknown = sorted(set(operators) - OPERATORS)
+        if unknown:
+            raise RefusedError(f"Unknown operator {unknown[0]}: use one of {', '.join(sorted(OPERATORS))}")

@@ -1,0 +1,288 @@
+"""Use cases around runs: admitting, looking up, stopping."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Literal
+
+from fast_graph.auth.policy import Caller, Policy
+from fast_graph.graphs.config import CHECKPOINT_KEYS
+from fast_graph.graphs.serde import encode
+from fast_graph.model.clock import Clock
+from fast_graph.model.errors import InvalidError, NotFoundError, RefusedError
+from fast_graph.model.lifecycle import TERMINAL, CancelAction, MultitaskStrategy
+from fast_graph.model.queries import RunQuery
+from fast_graph.model.records import Assistant, Json, Page, Run, Scope, Thread
+from fast_graph.services.assistants import Assistants, is_uuid
+from fast_graph.storage.runs import RunStore
+from fast_graph.storage.signals import CancelRequested, RunsReady, Signals
+from fast_graph.storage.stream import StreamLog
+from fast_graph.storage.threads import ThreadStore
+
+CANCELLED = b"{}"
+"""What clients that wait for a run get when it is cancelled."""
+
+LANGGRAPH_PREFIX = "__pregel_"
+"""Configurable keys under which LangGraph passes its own objects; never a client's to set."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What a client asks for when it creates a run."""
+
+    assistant_id: str
+    input: Any = None
+    command: Json | None = None
+    config: Json = field(default_factory=dict)
+    context: Json = field(default_factory=dict)
+    metadata: Json = field(default_factory=dict)
+    stream_mode: Sequence[str] = ("values",)
+    stream_subgraphs: bool = False
+    stream_resumable: bool = False
+    interrupt_before: Sequence[str] | Literal["*"] | None = None
+    interrupt_after: Sequence[str] | Literal["*"] | None = None
+    feedback_keys: Sequence[str] | None = None
+    multitask_strategy: MultitaskStrategy = "enqueue"
+    if_not_exists: Literal["create", "reject"] = "reject"
+    after_seconds: float = 0
+    durability: Literal["sync", "async", "exit"] = "async"
+    checkpoint: Json = field(default_factory=dict)
+    keep_thread: bool = False
+    """Stateless runs only: the thread that is made for the run stays."""
+
+
+class Runs:
+    """Runs, from the side of those who want them run."""
+
+    def __init__(
+        self,
+        store: RunStore,
+        threads: ThreadStore,
+        *,
+        assistants: Assistants,
+        streams: StreamLog,
+        signals: Signals,
+        policy: Policy,
+        clock: Clock,
+        new_id: Callable[[], str],
+        stop_patience: float,
+    ) -> None:
+        self._store = store
+        self._threads = threads
+        self._assistants = assistants
+        self._streams = streams
+        self._signals = signals
+        self._policy = policy
+        self._clock = clock
+        self._new_id = new_id
+        self._stop_patience = stop_patience
+
+    async def create(self, caller: Caller, thread_id: str | None, request: RunRequest, *, run_id: str) -> Run:
+        """Admit a run on a thread, or on one of its own. Raises what the door shows as 404, 409 or 422."""
+        _check(request, thread_id)
+        assistant = await self._assistant(caller, request.assistant_id)
+        value = {"thread_id": thread_id, "assistant_id": assistant.assistant_id, "run_id": run_id}
+        scope = await self._policy.authorize(caller, "threads", "create_run", value)
+        if thread_id is None:
+            return await self._admit_alone(assistant, request, run_id, caller)
+        thread, create_thread = await self._thread(thread_id, request, scope)
+        shared = {"graph_id": assistant.graph_id, "assistant_id": assistant.assistant_id}
+        metadata = merged_metadata(assistant.metadata, thread.metadata, shared, request)
+        run = self._run(run_id, thread_id, assistant, request, metadata, caller)
+        return await self._admit(run, create_thread, thread_config(assistant, request), scope)
+
+    async def _assistant(self, caller: Caller, reference: str) -> Assistant:
+        try:
+            return await self._assistants.get(caller, reference)
+        except NotFoundError as error:
+            raise NotFoundError(f"Thread or assistant not found: there is no assistant {reference}") from error
+
+    async def _thread(self, thread_id: str, request: RunRequest, scope: Scope) -> tuple[Thread, Thread | None]:
+        """The thread to run on; and once more, if it has to be made."""
+        try:
+            return await self._threads.get(thread_id, scope=scope), None
+        except NotFoundError as error:
+            if request.if_not_exists == "reject":
+                raise NotFoundError(f"Thread or assistant not found: there is no thread {thread_id}") from error
+        made = self._new_thread(thread_id, {})
+        return made, made
+
+    def _new_thread(self, thread_id: str, metadata: Json) -> Thread:
+        now = self._clock()
+        return Thread(thread_id=thread_id, created_at=now, updated_at=now, state_updated_at=now, metadata=metadata)
+
+    async def _admit_alone(self, assistant: Assistant, request: RunRequest, run_id: str, caller: Caller) -> Run:
+        """A stateless run: a run like any other, on a thread that nobody else knows."""
+        thread_id = self._new_id()
+        shared = {"assistant_id": assistant.assistant_id}
+        thread = self._new_thread(thread_id, {"graph_id": assistant.graph_id, **shared})
+        metadata = merged_metadata(assistant.metadata, {}, shared, request)
+        run = self._run(run_id, thread_id, assistant, request, metadata, caller, temporary=not request.keep_thread)
+        return await self._admit(run, thread, thread_config(assistant, request), {})
+
+    def _run(
+        self,
+        run_id: str,
+        thread_id: str,
+        assistant: Assistant,
+        request: RunRequest,
+        metadata: Json,
+        caller: Caller,
+        *,
+        temporary: bool = False,
+    ) -> Run:
+        now = self._clock()
+        places = {"run_id": run_id, "thread_id": thread_id, "user_id": caller.identity}
+        about = {"graph_id": assistant.graph_id, "assistant_id": assistant.assistant_id}
+        return Run(
+            run_id=run_id,
+            thread_id=thread_id,
+            assistant_id=assistant.assistant_id,
+            created_at=now,
+            updated_at=now,
+            metadata=metadata,
+            kwargs=encode(
+                run_kwargs(assistant, request, metadata=metadata, places={**places, **about}, temporary=temporary)
+            ),
+            temporary=temporary,
+            multitask_strategy=request.multitask_strategy,
+            resumable=request.stream_resumable,
+            due_at=now + timedelta(seconds=request.after_seconds) if request.after_seconds else None,
+        )
+
+    async def _admit(self, run: Run, create_thread: Thread | None, config: Json, scope: Scope) -> Run:
+        created = await self._store.create(run, create_thread=create_thread, thread_config=config, scope=scope)
+        await self._signals.send(RunsReady())
+        if created.displaced:
+            await self._announce(created.displaced)
+        return created.run
+
+    async def _announce(self, stopped: Sequence[Run]) -> None:
+        """Tell the holders of running runs, and the readers of those that ended at once."""
+        for run in stopped:
+            if run.status in TERMINAL:
+                await self._streams.close(run.run_id, CANCELLED, keep=run.resumable)
+        await self._signals.send(CancelRequested([run.run_id for run in stopped]))
+
+    async def create_batch(self, caller: Caller, requests: Sequence[RunRequest]) -> Sequence[Run]:
+        """Stateless runs, all checked before the first is admitted."""
+        for request in requests:
+            _check(request, None)
+            await self._assistant(caller, request.assistant_id)
+        return [await self.create(caller, None, request, run_id=self._new_id()) for request in requests]
+
+    async def get(self, caller: Caller, thread_id: str | None, run_id: str) -> Run:
+        """The run's row."""
+        scope = await self._policy.authorize(caller, "threads", "read", {"thread_id": thread_id})
+        return await self._store.get(run_id, thread_id=thread_id, scope=scope)
+
+    async def search(self, caller: Caller, query: RunQuery) -> Page[Run]:
+        """The runs of a thread, newest first."""
+        scope = await self._policy.authorize(caller, "threads", "read", {"thread_id": query.thread_id})
+        return await self._store.search(query, scope=scope)
+
+    async def delete(self, caller: Caller, thread_id: str, run_id: str) -> None:
+        """Remove a run's row. One in flight is stopped first, so that its thread is free again."""
+        scope = await self._policy.authorize(caller, "threads", "update", {"thread_id": thread_id})
+        run = await self._store.get(run_id, thread_id=thread_id, scope=scope)
+        if run.status not in TERMINAL:
+            await self._stop([run], "interrupt", scope)
+        await self._store.delete(run_id, thread_id=thread_id, scope=scope)
+        await self._streams.close(run_id, CANCELLED, keep=False)
+
+    async def cancel(self, caller: Caller, thread_id: str | None, run_ids: Sequence[str], action: CancelAction) -> None:
+        """Ask runs to stop. Raises NotFoundError if none of them is in flight."""
+        scope = await self._policy.authorize(caller, "threads", "update", {"thread_id": thread_id})
+        known = [run for run_id in run_ids if (run := await self._find(run_id, thread_id, scope))]
+        if not known:
+            raise NotFoundError("None of these runs exists on that thread")
+        stopped = await self._store.request_cancel([run.run_id for run in known], action, scope=scope)
+        if not stopped:
+            raise NotFoundError("None of these runs is pending or running: there is nothing to cancel")
+        await self._announce(stopped)
+
+    async def cancel_where(self, caller: Caller, status: str, action: CancelAction) -> None:
+        """Ask every run of a status (``pending``, ``running`` or ``all``) to stop. Raises NotFoundError."""
+        scope = await self._policy.authorize(caller, "threads", "update", {"status": status})
+        inflight = await self._store.inflight(thread_id=None, scope=scope)
+        wanted = [run.run_id for run in inflight if status in ("all", run.status)]
+        stopped = await self._store.request_cancel(wanted, action, scope=scope)
+        if not stopped:
+            raise NotFoundError(f"No {'run in flight' if status == 'all' else status + ' run'} to cancel")
+        await self._announce(stopped)
+
+    async def _find(self, run_id: str, thread_id: str | None, scope: Scope) -> Run | None:
+        try:
+            return await self._store.get(run_id, thread_id=thread_id, scope=scope)
+        except NotFoundError:
+            return None
+
+    async def stop_all(self, thread_id: str, *, scope: Scope) -> None:
+        """Stop whatever is in flight on the thread and wait, for a while, until it has."""
+        await self._stop(await self._store.inflight(thread_id=thread_id, scope=scope), "interrupt", scope)
+
+    async def _stop(self, runs: Sequence[Run], action: CancelAction, scope: Scope) -> None:
+        stopped = await self._store.request_cancel([run.run_id for run in runs], action, scope=scope)
+        running = [run for run in stopped if run.status == "running"]
+        async with asyncio.TaskGroup() as group:
+            for run in running:
+                group.create_task(self._ended(run.run_id))
+            await self._announce(stopped)
+
+    async def _ended(self, run_id: str) -> None:
+        async with self._streams.follow(run_id, after=None) as reader:
+            await reader.result(idle=self._stop_patience)
+
+
+def _check(request: RunRequest, thread_id: str | None) -> None:
+    checkpoint_id = request.checkpoint.get("checkpoint_id")
+    if checkpoint_id is not None and not is_uuid(checkpoint_id):
+        raise InvalidError(f"A checkpoint id is a UUID, not {checkpoint_id!r}")
+    if thread_id is None and (request.command or {}).get("resume") is not None:
+        raise RefusedError("Resuming needs the thread that was interrupted: create the run on its thread_id")
+    if request.context and request.config.get("configurable"):
+        raise RefusedError("Give either 'context' or 'config.configurable', not both: they mean the same")
+
+
+def merged_metadata(assistant: Json, thread: Json, shared: Json, request: RunRequest) -> Json:
+    """The run's metadata: the assistant's, the thread's, what the two share, then what the client gave."""
+    given = request.config.get("metadata") or {}
+    return {**assistant, **thread, **shared, **given, **request.metadata}
+
+
+def run_kwargs(assistant: Assistant, request: RunRequest, *, metadata: Json, places: Json, temporary: bool) -> Json:
+    """Everything the execution needs, in the form clients see on the run."""
+    config = {**assistant.config, **request.config}
+    given = _client_keys(request.context or request.config.get("configurable") or {})
+    checkpoint = {key: request.checkpoint[key] for key in CHECKPOINT_KEYS if request.checkpoint.get(key) is not None}
+    configurable = {**assistant.config.get("configurable", {}), **given, **checkpoint, **places}
+    return {
+        "input": request.input,
+        "command": request.command,
+        "config": {**config, "configurable": configurable, "metadata": metadata},
+        "context": {**assistant.context, **given},
+        "stream_mode": list(request.stream_mode),
+        "interrupt_before": request.interrupt_before,
+        "interrupt_after": request.interrupt_after,
+        "webhook": None,
+        "feedback_keys": request.feedback_keys,
+        "temporary": temporary,
+        "subgraphs": request.stream_subgraphs,
+        "resumable": request.stream_resumable,
+        "checkpoint_during": request.durability != "exit",
+        "durability": request.durability,
+    }
+
+
+def _client_keys(configurable: Json) -> Json:
+    return {key: value for key, value in configurable.items() if not key.startswith(LANGGRAPH_PREFIX)}
+
+
+def thread_config(assistant: Assistant, request: RunRequest) -> Json:
+    """What the thread shows as its config: the run's, with the assistant's own configurable."""
+    return {
+        **assistant.config,
+        **request.config,
+        "configurable": dict(assistant.config.get("configurable", {})),
+    }

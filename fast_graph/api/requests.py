@@ -46,14 +46,9 @@ class Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_absent(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if value is not None or key in cls.nullable()}
+        if isinstance(data, dict) and None in data.values():
+            return {key: value for key, value in data.items() if value is not None}
         return data
-
-    @classmethod
-    def nullable(cls) -> frozenset[str]:
-        """The fields for which null is a value of its own."""
-        return frozenset()
 
 
 class AssistantCreate(Body):
@@ -275,7 +270,7 @@ class RunCreate(Body):
     checkpoint_during: bool | None = None
     checkpoint: Checkpoint | None = None
     checkpoint_id: str | None = None
-    on_disconnect: str = "continue"
+    on_disconnect: Literal["cancel", "continue"] = "continue"
     on_completion: Literal["delete", "keep"] = "delete"
 
     @field_validator("webhook")

@@ -49,9 +49,10 @@ def _field_names(schema: type[Any]) -> frozenset[str] | None:
 
 
 def run_input(kwargs: Json) -> Any:
-    """The graph's input: the command if there is one, else the input."""
-    command = kwargs.get("command")
-    return kwargs.get("input") if command is None else to_command(command)
+    """The graph's input: the command if it says anything, else the input."""
+    command = kwargs["command"] or {}
+    says_something = any(command.get(key) is not None for key in START_KEYS)
+    return to_command(command) if says_something else kwargs["input"]
 
 
 def to_command(command: Json) -> Command[Any]:

@@ -1,6 +1,14 @@
 """What a client is told of an exception: its type always, its text only if it is of a kind meant to be read."""
 
-from langgraph.errors import GraphBubbleUp, GraphRecursionError, InvalidUpdateError
+from langgraph.errors import (
+    EmptyInputError,
+    GraphBubbleUp,
+    InvalidUpdateError,
+    NodeCancelledError,
+    NodeTimeoutError,
+    TaskNotFound,
+    UnknownInterruptError,
+)
 from pydantic import ValidationError
 
 from fast_graph.model.errors import FastGraphError
@@ -12,11 +20,14 @@ SHOWN = (
     KeyError,
     AttributeError,
     RuntimeError,
-    RecursionError,
     TimeoutError,
+    EmptyInputError,
     GraphBubbleUp,
-    GraphRecursionError,
     InvalidUpdateError,
+    NodeCancelledError,
+    NodeTimeoutError,
+    TaskNotFound,
+    UnknownInterruptError,
     ValidationError,
     FastGraphError,
 )

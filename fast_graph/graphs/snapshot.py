@@ -45,7 +45,7 @@ def state_json(snapshot: StateSnapshot) -> Json:
         "values": snapshot.values if snapshot.values is not None else {},
         "next": list(snapshot.next),
         "tasks": [_task(task) for task in snapshot.tasks],
-        "metadata": snapshot.metadata,
+        "metadata": _metadata(snapshot),
         "created_at": snapshot.created_at,
         "checkpoint": checkpoint if checkpoint_id else None,
         "parent_checkpoint": parent,
@@ -53,6 +53,13 @@ def state_json(snapshot: StateSnapshot) -> Json:
         "checkpoint_id": checkpoint_id,
         "parent_checkpoint_id": parent["checkpoint_id"] if parent else None,
     }
+
+
+def _metadata(snapshot: StateSnapshot) -> Json | None:
+    """LangGraph leaves out of the metadata what the config says already; clients look for the thread in it."""
+    if snapshot.metadata is None:
+        return None
+    return {**snapshot.metadata, "thread_id": snapshot.config["configurable"]["thread_id"]}
 
 
 def _task(task: PregelTask) -> Json:

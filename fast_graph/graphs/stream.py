@@ -89,14 +89,15 @@ class GraphStream:
         return encoder(suffix, data)
 
     def _note(self, mode: str, data: Any) -> None:
-        if mode == "values":
+        stopped = mode in ALWAYS and isinstance(data, Mapping) and INTERRUPT in data
+        self.interrupted = self.interrupted or stopped
+        # Other tasks of the superstep may still emit values: whoever waits must see the interrupt all the same.
+        if mode == "values" and (stopped or not self.interrupted):
             self._last, self._last_text = data, None
-        if mode in ALWAYS and isinstance(data, Mapping) and INTERRUPT in data:
-            self.interrupted = True
 
     def _values(self, suffix: str, data: Any) -> Iterator[Event]:
         text = encode(data)
-        if not suffix:
+        if data is self._last:
             self._last_text = text
         yield Event("values" + suffix, text)
 

@@ -11,6 +11,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
     DeltaChannelHistory,
+    get_checkpoint_metadata,
 )
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -72,7 +73,7 @@ class MemoryCheckpointer(BaseCheckpointSaver[str]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         saver = self._writable(config)
-        if run_id := metadata.get("run_id"):
+        if run_id := get_checkpoint_metadata(config, metadata).get("run_id"):
             saver.run_ids.add(run_id)
             self._thread_of_run[run_id] = config["configurable"]["thread_id"]
         return saver.put(config, checkpoint, metadata, new_versions)

@@ -19,7 +19,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")), help="port to listen on")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
-    uvicorn.run(app, host=options.host, port=options.port, access_log=False)
+    # Clients that wait for long runs must not keep the server from stopping.
+    uvicorn.run(app, host=options.host, port=options.port, access_log=False, timeout_graceful_shutdown=5)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from uuid_utils import uuid7
 
 from fast_graph.api.assistants import AssistantRoutes
 from fast_graph.api.items import ItemRoutes
-from fast_graph.api.meta import meta_router
+from fast_graph.api.meta import MetaRoutes
+from fast_graph.api.routing import Route
 from fast_graph.api.runs import RunRoutes
 from fast_graph.api.threads import ThreadRoutes
 from fast_graph.auth.policy import OpenPolicy
@@ -94,10 +95,11 @@ class Runtime:
             new_id=new_id,
             stop_patience=self.settings.poll,
         )
-        self.states = States(stores.threads, graphs=self.graphs, policy=policy)
+        self.states = States(stores.threads, signals=stores.signals, graphs=self.graphs, policy=policy)
         self.threads = Threads(
             stores.threads,
             stores.checkpointer,
+            signals=stores.signals,
             runs=self.runs,
             states=self.states,
             policy=policy,
@@ -136,18 +138,18 @@ class Runtime:
         return Worker(tools, runs=stores.runs, signals=stores.signals, clock=system_clock, options=options)
 
     def _router(self, docs_url: str | None) -> APIRouter:
-        router = APIRouter()
-        router.include_router(meta_router(docs_url))
-        router.include_router(AssistantRoutes(self.assistants, self.threads).router())
-        router.include_router(ThreadRoutes(self.threads, self.states).router())
-        router.include_router(RunRoutes(self.runs, self.streams).router())
-        router.include_router(ItemRoutes(self.items).router())
+        """One flat router, the busiest paths first: routes are tried one after another."""
+        router = APIRouter(route_class=Route)
+        RunRoutes(self.runs, self.streams).add_to(router)
+        ThreadRoutes(self.threads, self.states).add_to(router)
+        ItemRoutes(self.items).add_to(router)
+        AssistantRoutes(self.assistants, self.threads).add_to(router)
+        MetaRoutes(docs_url).add_to(router)
         return router
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
-            threads = stack.enter_context(ThreadPoolExecutor(self.settings.sync_threads, "fast-graph-node"))
-            asyncio.get_running_loop().set_default_executor(threads)
+            self._widen_executor()
             await stack.enter_async_context(self.stores)
             await self.assistants.ensure_system()
             await stack.enter_async_context(self.worker.working())
@@ -155,6 +157,14 @@ class Runtime:
         names = ", ".join(self.graphs.names) or "none"
         log.info("FastGraph %s serves %s on the %s backend", version("fast-graph"), names, self.backend.name)
         return self
+
+    def _widen_executor(self) -> None:
+        """Plain functions run in the loop's executor, whose usual handful of threads would make them wait in line.
+
+        It is the loop's from now on: who runs the loop ends it.
+        """
+        threads = ThreadPoolExecutor(self.settings.sync_threads, "fast-graph-node")
+        asyncio.get_running_loop().set_default_executor(threads)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -1,14 +1,18 @@
 """/assistants."""
 
+from enum import Enum
+
 from fastapi import APIRouter, Request, Response
 
 from fast_graph.api import requests
 from fast_graph.api.present import assistant_json, no_content, page_headers, reply, selected, version_json
-from fast_graph.api.routing import Route, caller_of, path_id
+from fast_graph.api.routing import caller_of, path_id
 from fast_graph.model.errors import InvalidError
 from fast_graph.model.queries import AssistantQuery
 from fast_graph.services.assistants import Assistants
 from fast_graph.services.threads import Threads
+
+TAGS: list[str | Enum] = ["assistants"]
 
 
 class AssistantRoutes:
@@ -18,23 +22,21 @@ class AssistantRoutes:
         self._assistants = assistants
         self._threads = threads
 
-    def router(self) -> APIRouter:
-        """All of them, under their paths."""
-        router = APIRouter(route_class=Route, tags=["assistants"])
+    def add_to(self, router: APIRouter) -> None:
+        """Add all of them, under their paths."""
         one = "/assistants/{assistant_id}"
-        router.post("/assistants")(self.create)
-        router.post("/assistants/search")(self.search)
-        router.post("/assistants/count")(self.count)
-        router.get(one)(self.get)
-        router.patch(one)(self.patch)
-        router.delete(one, status_code=204)(self.delete)
-        router.get(one + "/graph")(self.graph)
-        router.get(one + "/schemas")(self.schemas)
-        router.get(one + "/subgraphs")(self.subgraphs)
-        router.get(one + "/subgraphs/{namespace}")(self.subgraph)
-        router.post(one + "/versions")(self.versions)
-        router.post(one + "/latest")(self.set_latest)
-        return router
+        router.post("/assistants", tags=TAGS)(self.create)
+        router.post("/assistants/search", tags=TAGS)(self.search)
+        router.post("/assistants/count", tags=TAGS)(self.count)
+        router.get(one, tags=TAGS)(self.get)
+        router.patch(one, tags=TAGS)(self.patch)
+        router.delete(one, status_code=204, tags=TAGS)(self.delete)
+        router.get(one + "/graph", tags=TAGS)(self.graph)
+        router.get(one + "/schemas", tags=TAGS)(self.schemas)
+        router.get(one + "/subgraphs", tags=TAGS)(self.subgraphs)
+        router.get(one + "/subgraphs/{namespace}", tags=TAGS)(self.subgraph)
+        router.post(one + "/versions", tags=TAGS)(self.versions)
+        router.post(one + "/latest", tags=TAGS)(self.set_latest)
 
     async def create(self, request: Request, body: requests.AssistantCreate) -> Response:
         """Make an assistant: a graph with a name and a configuration."""

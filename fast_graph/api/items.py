@@ -1,16 +1,19 @@
 """/store."""
 
+from enum import Enum
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from fast_graph.api import requests
 from fast_graph.api.present import item_json, no_content, reply
-from fast_graph.api.routing import Route, caller_of
+from fast_graph.api.routing import caller_of
 from fast_graph.model.errors import RefusedError
 from fast_graph.services.items import Items
 
 Strings = Annotated[list[str] | None, Query()]
+
+TAGS: list[str | Enum] = ["store"]
 
 
 class ItemRoutes:
@@ -19,15 +22,13 @@ class ItemRoutes:
     def __init__(self, items: Items) -> None:
         self._items = items
 
-    def router(self) -> APIRouter:
-        """All of them, under their paths."""
-        router = APIRouter(route_class=Route, tags=["store"])
-        router.put("/store/items", status_code=204)(self.put)
-        router.get("/store/items")(self.get)
-        router.delete("/store/items", status_code=204)(self.delete)
-        router.post("/store/items/search")(self.search)
-        router.post("/store/namespaces")(self.namespaces)
-        return router
+    def add_to(self, router: APIRouter) -> None:
+        """Add all of them, under their paths."""
+        router.put("/store/items", status_code=204, tags=TAGS)(self.put)
+        router.get("/store/items", tags=TAGS)(self.get)
+        router.delete("/store/items", status_code=204, tags=TAGS)(self.delete)
+        router.post("/store/items/search", tags=TAGS)(self.search)
+        router.post("/store/namespaces", tags=TAGS)(self.namespaces)
 
     async def put(self, request: Request, body: requests.StorePut) -> Response:
         """Store a value."""

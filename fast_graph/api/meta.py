@@ -1,39 +1,47 @@
 """The server about itself."""
 
+from enum import Enum
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from fast_graph.api.present import reply
-from fast_graph.api.routing import Route
 
+TAGS: list[str | Enum] = ["meta"]
 ALIVE = {"ok": True, "services": {}}
 
 
-def meta_router(docs_url: str | None) -> APIRouter:
-    """``/ok``, ``/health``, ``/info``, and a useful ``/``."""
-    router = APIRouter(route_class=Route, tags=["meta"])
+class MetaRoutes:
+    """The handlers of the server itself."""
 
-    @router.get("/ok", summary="Is the server up?")
-    async def ok() -> Response:
+    def __init__(self, docs_url: str | None) -> None:
+        self._docs_url = docs_url
+
+    def add_to(self, router: APIRouter) -> None:
+        """Add all of them, under their paths."""
+        router.get("/ok", tags=TAGS)(self.ok)
+        router.get("/health", tags=TAGS)(self.health)
+        router.get("/info", tags=TAGS)(self.info)
+        router.get("/", include_in_schema=False)(self.root)
+
+    async def ok(self) -> Response:
+        """Is the server up?"""
         return reply(ALIVE)
 
-    @router.get("/health", summary="Is the server up? (the usual name)")
-    async def health() -> Response:
+    async def health(self) -> Response:
+        """Is the server up? (the usual name)"""
         return reply({"status": "healthy", **ALIVE})
 
-    @router.get("/info", summary="Versions and features")
-    async def info() -> Response:
+    async def info(self) -> Response:
+        """Versions and features."""
         return reply(about())
 
-    @router.get("/", include_in_schema=False)
-    async def root(request: Request) -> Response:
-        if docs_url and "text/html" in request.headers.get("accept", ""):
-            return RedirectResponse(request.scope.get("root_path", "") + docs_url)
+    async def root(self, request: Request) -> Response:
+        """Lead a person to the documentation, and tell a program that the server is up."""
+        if self._docs_url and "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse(request.scope.get("root_path", "") + self._docs_url)
         return reply(ALIVE)
-
-    return router
 
 
 def about() -> dict[str, object]:

@@ -237,12 +237,13 @@ class HistorySearch(Body):
     select: list[str] | None = None
 
 
-class RunConfig(BaseModel):
-    """LangChain's config; keys that are not named here are passed on."""
+class RunConfig(Body):
+    """What of LangChain's config a client may say."""
 
-    model_config = ConfigDict(extra="allow")
     tags: list[str] | None = None
     recursion_limit: int | None = Field(default=None, ge=1)
+    max_concurrency: int | None = Field(default=None, ge=1)
+    run_name: str | None = None
     configurable: JsonObject | None = None
     metadata: JsonObject | None = None
 
@@ -289,7 +290,7 @@ class RunCreate(Body):
             assistant_id=self.assistant_id,
             input=self.input,
             command=self.command.model_dump(exclude_unset=True) if self.command else None,
-            config=self.config.model_dump(exclude_unset=True, exclude_none=True) if self.config else {},
+            config=self.config.model_dump(exclude_unset=True) if self.config else {},
             context=self.context,
             metadata=self.metadata,
             stream_mode=self.stream_mode or ["values"],

@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Mapping
+from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 
 from fast_graph.api import requests
 from fast_graph.api.present import no_content, reply, run_json, selected
-from fast_graph.api.routing import Route, caller_of, path_id, path_uuid, quoted
+from fast_graph.api.routing import caller_of, path_id, path_uuid, quoted
 from fast_graph.api.sse import EventStream, Gone, Waiting, error_frame
 from fast_graph.auth.policy import Caller
 from fast_graph.model.errors import InvalidError, NotFoundError
@@ -26,6 +27,8 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Server-sent events", "content": {"text/event-stream": {}}}
 }
 
+TAGS: list[str | Enum] = ["runs"]
+
 
 class RunRoutes:
     """The handlers of runs. ``thread_id`` is None for those of stateless runs."""
@@ -34,29 +37,27 @@ class RunRoutes:
         self._runs = runs
         self._streams = streams
 
-    def router(self) -> APIRouter:
-        """All of them, under their paths; fixed paths before those with an id."""
-        router = APIRouter(route_class=Route, tags=["runs"])
-        router.post("/runs")(self.create_alone)
-        router.post("/runs/stream", responses=STREAM)(self.stream_alone)
-        router.post("/runs/wait")(self.wait_alone)
-        router.post("/runs/batch")(self.create_batch)
-        router.post("/runs/cancel", status_code=204)(self.cancel_many)
-        router.get("/runs/{run_id}")(self.get_alone)
-        router.get("/runs/{run_id}/join")(self.join_alone)
-        router.get("/runs/{run_id}/stream", responses=STREAM)(self.join_stream_alone)
-        router.post("/runs/{run_id}/cancel", status_code=202)(self.cancel_alone)
+    def add_to(self, router: APIRouter) -> None:
+        """Add all of them, under their paths; fixed paths before those with an id."""
+        router.post("/runs", tags=TAGS)(self.create_alone)
+        router.post("/runs/stream", responses=STREAM, tags=TAGS)(self.stream_alone)
+        router.post("/runs/wait", tags=TAGS)(self.wait_alone)
+        router.post("/runs/batch", tags=TAGS)(self.create_batch)
+        router.post("/runs/cancel", status_code=204, tags=TAGS)(self.cancel_many)
+        router.get("/runs/{run_id}", tags=TAGS)(self.get_alone)
+        router.get("/runs/{run_id}/join", tags=TAGS)(self.join_alone)
+        router.get("/runs/{run_id}/stream", responses=STREAM, tags=TAGS)(self.join_stream_alone)
+        router.post("/runs/{run_id}/cancel", status_code=202, tags=TAGS)(self.cancel_alone)
         all_runs, one = "/threads/{thread_id}/runs", "/threads/{thread_id}/runs/{run_id}"
-        router.get(all_runs)(self.search)
-        router.post(all_runs)(self.create)
-        router.post(all_runs + "/stream", responses=STREAM)(self.stream)
-        router.post(all_runs + "/wait")(self.wait)
-        router.get(one)(self.get)
-        router.delete(one, status_code=204)(self.delete)
-        router.get(one + "/join")(self.join)
-        router.get(one + "/stream", responses=STREAM)(self.join_stream)
-        router.post(one + "/cancel", status_code=202)(self.cancel)
-        return router
+        router.get(all_runs, tags=TAGS)(self.search)
+        router.post(all_runs, tags=TAGS)(self.create)
+        router.post(all_runs + "/stream", responses=STREAM, tags=TAGS)(self.stream)
+        router.post(all_runs + "/wait", tags=TAGS)(self.wait)
+        router.get(one, tags=TAGS)(self.get)
+        router.delete(one, status_code=204, tags=TAGS)(self.delete)
+        router.get(one + "/join", tags=TAGS)(self.join)
+        router.get(one + "/stream", responses=STREAM, tags=TAGS)(self.join_stream)
+        router.post(one + "/cancel", status_code=202, tags=TAGS)(self.cancel)
 
     async def create(self, request: Request, thread_id: str, body: requests.RunCreate) -> Response:
         """Start a run on a thread, in the background."""

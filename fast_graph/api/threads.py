@@ -1,5 +1,6 @@
 """/threads, and what lies at them."""
 
+from enum import Enum
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -14,12 +15,14 @@ from fast_graph.api.present import (
     selected,
     thread_json,
 )
-from fast_graph.api.routing import Route, caller_of, path_id
+from fast_graph.api.routing import caller_of, path_id
 from fast_graph.model.queries import ThreadQuery
 from fast_graph.services.state import States
 from fast_graph.services.threads import Threads
 
 Columns = Annotated[list[str] | None, Query()]
+
+TAGS: list[str | Enum] = ["threads"]
 
 
 class ThreadRoutes:
@@ -29,26 +32,24 @@ class ThreadRoutes:
         self._threads = threads
         self._states = states
 
-    def router(self) -> APIRouter:
-        """All of them, under their paths."""
-        router = APIRouter(route_class=Route, tags=["threads"])
+    def add_to(self, router: APIRouter) -> None:
+        """Add all of them, under their paths."""
         one = "/threads/{thread_id}"
-        router.post("/threads")(self.create)
-        router.post("/threads/search")(self.search)
-        router.post("/threads/count")(self.count)
-        router.post("/threads/prune")(self.prune)
-        router.get(one)(self.get)
-        router.patch(one)(self.patch)
-        router.delete(one, status_code=204)(self.delete)
-        router.post(one + "/copy")(self.copy)
-        router.get(one + "/state")(self.state)
-        router.post(one + "/state")(self.update_state)
-        router.patch(one + "/state")(self.patch_state)
-        router.post(one + "/state/checkpoint")(self.state_at)
-        router.get(one + "/state/{checkpoint_id}")(self.state_at_id)
-        router.get(one + "/history")(self.history)
-        router.post(one + "/history")(self.search_history)
-        return router
+        router.post("/threads", tags=TAGS)(self.create)
+        router.post("/threads/search", tags=TAGS)(self.search)
+        router.post("/threads/count", tags=TAGS)(self.count)
+        router.post("/threads/prune", tags=TAGS)(self.prune)
+        router.get(one, tags=TAGS)(self.get)
+        router.patch(one, tags=TAGS)(self.patch)
+        router.delete(one, status_code=204, tags=TAGS)(self.delete)
+        router.post(one + "/copy", tags=TAGS)(self.copy)
+        router.get(one + "/state", tags=TAGS)(self.state)
+        router.post(one + "/state", tags=TAGS)(self.update_state)
+        router.patch(one + "/state", tags=TAGS)(self.patch_state)
+        router.post(one + "/state/checkpoint", tags=TAGS)(self.state_at)
+        router.get(one + "/state/{checkpoint_id}", tags=TAGS)(self.state_at_id)
+        router.get(one + "/history", tags=TAGS)(self.history)
+        router.post(one + "/history", tags=TAGS)(self.search_history)
 
     async def create(self, request: Request, body: requests.ThreadCreate) -> Response:
         """Make a thread, if asked for with a history."""

@@ -1,7 +1,7 @@
 """Use cases around runs: admitting, looking up, stopping."""
 
-import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal
@@ -223,16 +223,16 @@ class Runs:
         await self._stop(await self._store.inflight(thread_id=thread_id, scope=scope), "interrupt", scope)
 
     async def _stop(self, runs: Sequence[Run], action: CancelAction, scope: Scope) -> None:
-        stopped = await self._store.request_cancel([run.run_id for run in runs], action, scope=scope)
-        running = [run for run in stopped if run.status == "running"]
-        async with asyncio.TaskGroup() as group:
-            for run in running:
-                group.create_task(self._ended(run.run_id))
+        async with AsyncExitStack() as stack:
+            readers = {
+                run.run_id: await stack.enter_async_context(self._streams.follow(run.run_id, after=None))
+                for run in runs
+            }
+            stopped = await self._store.request_cancel(list(readers), action, scope=scope)
             await self._announce(stopped)
-
-    async def _ended(self, run_id: str) -> None:
-        async with self._streams.follow(run_id, after=None) as reader:
-            await reader.result(idle=self._stop_patience)
+            for run in stopped:
+                if run.status == "running":
+                    await readers[run.run_id].result(idle=self._stop_patience)
 
 
 def _check(request: RunRequest, thread_id: str | None) -> None:

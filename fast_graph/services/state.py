@@ -13,7 +13,8 @@ from fast_graph.graphs.registry import Graph, Registry
 from fast_graph.graphs.snapshot import latest, place, state_json
 from fast_graph.graphs.stream import checkpoint_of
 from fast_graph.model.errors import RefusedError
-from fast_graph.model.records import Json, Thread
+from fast_graph.model.records import Json, Scope, Thread
+from fast_graph.storage.signals import RunsReady, Signals
 from fast_graph.storage.threads import ThreadStore
 
 EMPTY: Json = {
@@ -37,8 +38,9 @@ REFUSED = (InvalidUpdateError, EmptyInputError, ValueError, TypeError, KeyError)
 class States:
     """Reading and editing the checkpoints of threads, through the graph that made them."""
 
-    def __init__(self, threads: ThreadStore, *, graphs: Registry, policy: Policy) -> None:
+    def __init__(self, threads: ThreadStore, *, signals: Signals, graphs: Registry, policy: Policy) -> None:
         self._threads = threads
+        self._signals = signals
         self._graphs = graphs
         self._policy = policy
 
@@ -80,7 +82,7 @@ class States:
     ) -> Json:
         """Write a new checkpoint as if a node had returned ``values``; the place of it."""
         scope = await self._policy.authorize(caller, "threads", "update", {"thread_id": thread_id})
-        async with self._threads.hold(thread_id, scope=scope) as thread:
+        async with held(self._threads, self._signals, thread_id, scope) as thread:
             where = place(thread_id, checkpoint)
             where["configurable"]["graph_id"] = _graph_id(thread)
             async with self._editing(thread) as graph:
@@ -92,7 +94,7 @@ class States:
     async def replay(self, caller: Caller, thread_id: str, supersteps: Sequence[Json]) -> Thread:
         """Write one checkpoint per superstep, as if the named nodes had returned the values."""
         scope = await self._policy.authorize(caller, "threads", "update", {"thread_id": thread_id})
-        async with self._threads.hold(thread_id, scope=scope) as thread, self._editing(thread) as graph:
+        async with held(self._threads, self._signals, thread_id, scope) as thread, self._editing(thread) as graph:
             updates = [[_state_update(update) for update in step["updates"]] for step in supersteps]
             with _refusals():
                 await graph.abulk_update_state(place(thread_id, None), updates)
@@ -122,6 +124,14 @@ class States:
     async def _editing(self, thread: Thread) -> AsyncIterator[Graph]:
         async with self._graphs.open(_graph_id(thread), "threads.update", _config(thread)) as graph:
             yield graph
+
+
+@asynccontextmanager
+async def held(threads: ThreadStore, signals: Signals, thread_id: str, scope: Scope) -> AsyncIterator[Thread]:
+    """Hold a thread; at the end, runs that were created meanwhile may start. Raises ConflictError."""
+    async with threads.hold(thread_id, scope=scope) as thread:
+        yield thread
+    await signals.send(RunsReady())
 
 
 @contextmanager

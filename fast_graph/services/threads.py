@@ -11,7 +11,8 @@ from fast_graph.model.errors import ConflictError, InvalidError, NotFoundError
 from fast_graph.model.queries import ThreadQuery
 from fast_graph.model.records import Json, Page, Thread
 from fast_graph.services.runs import Runs
-from fast_graph.services.state import States
+from fast_graph.services.state import States, held
+from fast_graph.storage.signals import Signals
 from fast_graph.storage.threads import ThreadStore
 
 LONGEST_ID = 255
@@ -32,6 +33,7 @@ class Threads:
         store: ThreadStore,
         checkpointer: BaseCheckpointSaver[Any],
         *,
+        signals: Signals,
         runs: Runs,
         states: States,
         policy: Policy,
@@ -40,6 +42,7 @@ class Threads:
     ) -> None:
         self._store = store
         self._checkpointer = checkpointer
+        self._signals = signals
         self._runs = runs
         self._states = states
         self._policy = policy
@@ -132,7 +135,7 @@ class Threads:
             await self.delete(caller, thread_id)
             return
         scope = await self._policy.authorize(caller, "threads", "update", {"thread_id": thread_id})
-        async with self._store.hold(check_thread_id(thread_id), scope=scope):
+        async with held(self._store, self._signals, check_thread_id(thread_id), scope):
             await self._checkpointer.aprune([thread_id], strategy=strategy)
 
 

@@ -9,6 +9,7 @@ import pytest
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointMetadata, CheckpointTuple, empty_checkpoint
 
+from fast_graph.model.errors import InvalidError
 from fast_graph.storage.backend import Stores
 from fast_graph.testing.rows import new_id
 
@@ -169,7 +170,7 @@ class CheckpointerConformance:
         saver, thread, other = stores.checkpointer, new_id(), new_id()
         for target in (thread, other):
             for n in range(3):
-                await self.put(saver, target, n=n, **({"early": 1} if n == 0 else {}))
+                await self.put(saver, target, n=n, early=1)
                 await self.put(saver, target, namespace=CHILD, deep=n)
         latest = (await self.ids(saver, thread))[0]
         await saver.aput_writes(at(thread, "", latest), [("n", 9)], "task-1")
@@ -192,7 +193,7 @@ class CheckpointerConformance:
     async def test_pruning_in_an_unknown_way_is_refused(self, stores: Stores) -> None:
         saver, thread = stores.checkpointer, new_id()
         checkpoint_id = await self.put(saver, thread, n=1)
-        with pytest.raises(Exception, match="some_other_way"):
+        with pytest.raises(InvalidError, match="some_other_way"):
             await saver.aprune([thread], strategy="some_other_way")
         assert await self.ids(saver, thread) == [checkpoint_id]
 

@@ -8,14 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
 from functools import wraps
 from inspect import iscoroutinefunction
-from types import SimpleNamespace
-from typing import Any, Literal, Protocol, TypeVar, cast
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self, TypeVar, cast
 
 from fast_graph.storage.backend import Stores
 from fast_graph.storage.signals import Listener, Signal, Signals
 
 P = TypeVar("P")
-PARTS = ("assistants", "threads", "runs", "queue", "streams", "signals", "checkpointer", "store")
 
 
 class Fault(Protocol):
@@ -105,8 +104,24 @@ def faulty(port: P, *faults: Fault) -> P:
 
 def with_parts(stores: Stores, **parts: Any) -> Stores:
     """The stores, with these parts in the place of their own."""
-    whole = {name: getattr(stores, name) for name in PARTS}
-    return cast(Stores, SimpleNamespace(**{**whole, **parts}))
+    return cast(Stores, _Altered(stores, parts))
+
+
+class _Altered:
+    def __init__(self, stores: Stores, parts: dict[str, Any]) -> None:
+        self._stores, self._parts = stores, parts
+
+    def __getattr__(self, name: str) -> Any:
+        return self._parts[name] if name in self._parts else getattr(self._stores, name)
+
+    async def __aenter__(self) -> Self:
+        await self._stores.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._stores.__aexit__(kind, error, trace)
 
 
 class _Faulty:

@@ -50,7 +50,7 @@ class SignalsConformance:
 
     async def test_each_signal_is_told_once_and_in_order(self, stores: Stores) -> None:
         ear = Ear()
-        sent = [RunsReady(), CancelRequested(["run-1"]), RunsReady()]
+        sent: list[Signal] = [RunsReady(), CancelRequested(["run-1"]), RunsReady()]
         with stores.signals.listen(ear):
             for signal in sent:
                 await stores.signals.send(signal)

@@ -5,18 +5,20 @@ import logging
 import os
 
 import uvicorn
+from dotenv import load_dotenv
 
 from fast_graph import fastGraph
-from graph_demo.graph import GRAPHS
+from graph_demo.graph import choose_graphs
 
-app = fastGraph(graphs=GRAPHS, title="FastGraph demo")
+load_dotenv(".env")  # HOST, PORT and FAST_GRAPH_DEMO_MODEL, and the key of a real model, which no settings read
+app = fastGraph(graphs={**choose_graphs(os.environ.get("FAST_GRAPH_DEMO_MODEL"))}, title="FastGraph demo")
 
 
 def main() -> None:
     """Read the command line and serve until stopped."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--host", default=os.environ.get("HOST", "127.0.0.1"), help="address to listen on")
-    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")), help="port to listen on")
+    parser.add_argument("--host", default=os.environ.get("HOST") or "127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=os.environ.get("PORT") or "8000", help="port to listen on")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
     # Clients that wait for long runs must not keep the server from stopping.

@@ -16,6 +16,7 @@ from fastapi import APIRouter
 from uuid_utils import uuid7
 
 from fast_graph.api.assistants import AssistantRoutes
+from fast_graph.api.errors import PROBLEMS
 from fast_graph.api.items import ItemRoutes
 from fast_graph.api.meta import MetaRoutes
 from fast_graph.api.routing import Route
@@ -139,7 +140,7 @@ class Runtime:
 
     def _router(self, docs_url: str | None) -> APIRouter:
         """One flat router, the busiest paths first: routes are tried one after another."""
-        router = APIRouter(route_class=Route)
+        router = APIRouter(route_class=Route, responses=PROBLEMS)
         RunRoutes(self.runs, self.streams).add_to(router)
         ThreadRoutes(self.threads, self.states).add_to(router)
         ItemRoutes(self.items).add_to(router)

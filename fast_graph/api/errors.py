@@ -8,6 +8,7 @@ from uuid import uuid4
 import orjson
 from fastapi import Response
 from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
 
 from fast_graph.model import errors
 
@@ -20,6 +21,20 @@ STATUS: dict[type[errors.FastGraphError], int] = {
     errors.RefusedError: 400,
     errors.CapacityError: 503,
 }
+
+
+class Problem(BaseModel):
+    """The body of every error."""
+
+    detail: str
+
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "There is no such thing, or not for this caller"},
+    409: {"model": Problem, "description": "It exists already, or is busy"},
+    422: {"model": Problem, "description": "Malformed"},
+}
+"""What the API's description says of errors."""
 
 
 def problem(status: int, detail: str) -> Response:

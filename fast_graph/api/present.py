@@ -37,8 +37,8 @@ def page_headers(page: Page[Any], offset: int) -> dict[str, str]:
 
 
 def selected(row: dict[str, Any], columns: Sequence[str] | None) -> dict[str, Any]:
-    """Only the columns asked for."""
-    return row if columns is None else {name: row.get(name) for name in columns}
+    """Only the columns asked for, as far as the row has them."""
+    return row if columns is None else {name: row[name] for name in columns if name in row}
 
 
 def _time(moment: datetime) -> str:

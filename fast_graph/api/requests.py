@@ -167,7 +167,7 @@ class ThreadSearch(Body):
     status: ThreadStatus | None = None
     limit: Limit = 10
     offset: Offset = 0
-    sort_by: Literal["thread_id", "status", "created_at", "updated_at", "state_updated_at"] = "created_at"
+    sort_by: Literal["thread_id", "status", "created_at", "updated_at", "state_updated_at"] = "updated_at"
     sort_order: SortOrder = "desc"
     select: list[ThreadColumn] | None = None
     extract: dict[str, str] | None = None

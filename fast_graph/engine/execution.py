@@ -84,6 +84,8 @@ class Execution:
         """Make the graph stop at once. The first reason counts, but a lost lease overrides it."""
         if self._reason is None or reason == "lease_lost":
             self._reason, self._wish = reason, wish
+        # A node may swallow its cancellation: then the graph stops after its superstep.
+        self._control.request_drain(reason)
         if self._task is not None:
             self._task.cancel()
 
@@ -151,7 +153,9 @@ class Execution:
             await self._publish_graph(publisher, progress)
         except GraphDrained:
             pass  # `drain` asked for it: the reason is held already
-        except Exception as error:
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
             progress.error = describe(error)
             log.info("run raised: %s", self, exc_info=error)
 

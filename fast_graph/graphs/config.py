@@ -8,6 +8,7 @@ from uuid import UUID
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, Send
 from pydantic import BaseModel
+from typing_extensions import is_typeddict
 
 from fast_graph.graphs.registry import Graph
 from fast_graph.model.records import Json, Run
@@ -45,6 +46,8 @@ def _field_names(schema: type[Any]) -> frozenset[str] | None:
         return frozenset(field.name for field in fields(schema))
     if issubclass(schema, BaseModel):
         return frozenset(schema.model_fields)
+    if is_typeddict(schema):
+        return frozenset(schema.__required_keys__ | schema.__optional_keys__)
     return None
 
 

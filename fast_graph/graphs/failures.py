@@ -38,5 +38,11 @@ MASKED = "An internal error occurred"
 
 def describe(error: BaseException) -> Failure:
     """The failure to store and to send."""
-    message = str(error) if isinstance(error, SHOWN) else MASKED
-    return Failure(error=type(error).__name__, message=message)
+    return Failure(error=type(error).__name__, message=_text(error) if isinstance(error, SHOWN) else MASKED)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the exception is a stranger's, and so is its __str__
+        return MASKED

@@ -26,7 +26,8 @@ def _node(node: Mapping[str, Any]) -> Json:
         return {"id": "__end__"}
     data = node.get("data")
     name = data.get("name", node["id"]) if isinstance(data, Mapping) else node["id"]
-    return {"id": node["id"], "type": node.get("type", "runnable"), "data": {"name": name}}
+    more = {"metadata": node["metadata"]} if node.get("metadata") else {}
+    return {"id": node["id"], "type": node.get("type", "runnable"), "data": {"name": name}, **more}
 
 
 def schemas(graph: Graph) -> Json:

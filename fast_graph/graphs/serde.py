@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from enum import Enum
+from math import isfinite
 from pathlib import PurePath
 from re import Pattern
 from typing import Any
@@ -26,8 +28,7 @@ def encode(value: Any) -> bytes:
     try:
         return orjson.dumps(value, default=_plain, option=_OPTIONS)
     except TypeError:
-        # The standard library takes what orjson refuses: integers beyond 64 bits, lone surrogates.
-        return json.dumps(value, default=_plain_for_json, separators=(",", ":"), skipkeys=True).encode()
+        return _encode_slowly(value)
 
 
 def encode_message(message: BaseMessage) -> bytes:
@@ -40,7 +41,10 @@ def encode_message(message: BaseMessage) -> bytes:
 
 def decode(text: bytes) -> Any:
     """The value of JSON text."""
-    return orjson.loads(text)
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)  # `encode` may have written what is beyond orjson's limits
 
 
 def plain(value: Any) -> Any:
@@ -80,9 +84,45 @@ def _plain_scalar(value: Any) -> Any:
     raise TypeError(f"A value of type {type(value).__name__} has no JSON form")
 
 
-def _plain_for_json(value: Any) -> Any:
-    if isinstance(value, BaseMessage | BaseModel):
-        return value.model_dump()
+def _encode_slowly(value: Any) -> bytes:
+    """For what orjson refuses: integers beyond 64 bits, lone surrogates, keys such as tuples, deep nesting."""
+    try:
+        text = json.dumps(_tame(value), ensure_ascii=False, separators=(",", ":"))
+    except (RecursionError, ValueError) as error:
+        raise TypeError(f"A value of type {type(value).__name__} is too large for JSON, or contains itself") from error
+    # Clients refuse lone surrogates: pairs become their character, the rest the replacement character.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
+def _tame(value: Any) -> Any:
+    """The value as orjson would take it apart, without its limits."""
+    if isinstance(value, dict):
+        return {_key(key): _tame(item) for key, item in value.items()}
+    if isinstance(value, list) or type(value) is tuple:
+        return [_tame(item) for item in value]
+    if isinstance(value, Enum):
+        return _tame(value.value)
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    return value if value is None or isinstance(value, str | int) else _tame_object(value)
+
+
+def _tame_object(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return _tame(value.model_dump())
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return _plain_collection(value) if not hasattr(value, "isoformat") else value.isoformat()
+        names = [field.name for field in dataclasses.fields(value)]
+        return {name: _tame(getattr(value, name)) for name in names if not name.startswith("_")}
+    try:
+        return decode(orjson.dumps(value, option=_OPTIONS))
+    except TypeError:
+        return _tame(_plain(value))
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return key
+    try:
+        return str(next(iter(decode(orjson.dumps({key: None}, option=_OPTIONS)))))
+    except TypeError:
+        return str(key)

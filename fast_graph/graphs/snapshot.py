@@ -56,10 +56,12 @@ def state_json(snapshot: StateSnapshot) -> Json:
 
 
 def _metadata(snapshot: StateSnapshot) -> Json | None:
-    """LangGraph leaves out of the metadata what the config says already; clients look for the thread in it."""
+    """LangGraph leaves out of the metadata what the config says already; clients look for it there."""
     if snapshot.metadata is None:
         return None
-    return {**snapshot.metadata, "thread_id": snapshot.config["configurable"]["thread_id"]}
+    where = snapshot.config["configurable"]
+    namespace = {"checkpoint_ns": where["checkpoint_ns"]} if where.get("checkpoint_ns") else {}
+    return {**snapshot.metadata, "thread_id": where["thread_id"], **namespace}
 
 
 def _task(task: PregelTask) -> Json:

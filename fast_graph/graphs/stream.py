@@ -114,7 +114,8 @@ class GraphStream:
                 "checkpoint": checkpoint_of(payload["config"]),
                 "parent_checkpoint": checkpoint_of(payload["parent_config"]),
             }
-            data = {**data, "payload": {**payload, **places}}
+            tasks = [_with_checkpoint(task) for task in payload["tasks"]]
+            data = {**data, "payload": {**payload, "tasks": tasks, **places}}
         yield Event("debug" + suffix, encode(data))
 
 
@@ -167,6 +168,13 @@ def _public(checkpoint: Json) -> dict[str, Any]:
         "parent_config": _public_config(checkpoint["parent_config"]),
         "tasks": [{**task, "state": _public_config(task.get("state"))} for task in checkpoint["tasks"]],
     }
+
+
+def _with_checkpoint(task: Json) -> Json:
+    """A task that is a subgraph names its checkpoint; others say nothing of one."""
+    if not isinstance(task["state"], Mapping):
+        return task
+    return {**{key: task[key] for key in task if key != "state"}, "checkpoint": checkpoint_of(task["state"])}
 
 
 def _public_config(config: Any) -> Any:

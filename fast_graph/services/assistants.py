@@ -122,7 +122,8 @@ class Assistants:
         if "graph_id" in changes:
             self._check_graph(changes["graph_id"])
         scope = await self._policy.authorize(caller, "assistants", "update", {"assistant_id": assistant_id})
-        return await self._store.update(assistant_id, with_mirrored_context(changes), scope=scope)
+        now = await self._store.get(assistant_id, scope=scope)
+        return await self._store.update(assistant_id, _completed(changes, now), scope=scope)
 
     async def versions(
         self, caller: Caller, reference: str, *, metadata: Json, limit: int, offset: int
@@ -183,6 +184,16 @@ def with_mirrored_context(values: Mapping[str, Any]) -> dict[str, Any]:
         mirrored["config"] = {**config, "configurable": dict(context)}
     elif configurable:
         mirrored["context"] = dict(configurable)
+    return mirrored
+
+
+def _completed(changes: Mapping[str, Any], now: Assistant) -> Mapping[str, Any]:
+    """The changes, and what follows from them for the other of ``config`` and ``context``."""
+    mirrored = with_mirrored_context(changes)
+    if changes.get("context") and "config" not in changes:
+        mirrored["config"] = {**now.config, "configurable": dict(changes["context"])}
+    elif "config" in changes and "context" not in mirrored and now.context:
+        mirrored["config"] = {**mirrored["config"], "configurable": dict(now.context)}
     return mirrored
 
 

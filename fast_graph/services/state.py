@@ -84,7 +84,7 @@ class States:
         scope = await self._policy.authorize(caller, "threads", "update", {"thread_id": thread_id})
         async with held(self._threads, self._signals, thread_id, scope) as thread:
             where = place(thread_id, checkpoint)
-            where["configurable"]["graph_id"] = _graph_id(thread)
+            where["configurable"] = {"checkpoint_ns": "", **where["configurable"], "graph_id": _graph_id(thread)}
             async with self._editing(thread) as graph:
                 with _refusals():
                     config = await graph.aupdate_state(where, values, as_node=as_node)

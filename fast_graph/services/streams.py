@@ -119,14 +119,14 @@ class Streams:
             return True
 
     async def result_of(self, run: Run) -> bytes:
-        """The JSON that clients who come after the end of a run get."""
+        """The JSON that clients who come after the end of a run get: how its thread stands by now."""
         scope: Scope = {}
         try:
             run = await self._runs.get(run.run_id, thread_id=run.thread_id, scope=scope)
             thread = await self._threads.get(run.thread_id, scope=scope)
         except NotFoundError:
             return GONE
-        if run.error is not None:
+        if run.error is not None and run.error == thread.error:
             return encode({"__error__": asdict(run.error)})
         if thread.interrupts:
             return encode({"__interrupt__": [one for found in thread.interrupts.values() for one in found]})

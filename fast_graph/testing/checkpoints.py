@@ -117,12 +117,14 @@ class CheckpointerConformance:
     async def test_a_copy_goes_its_own_way(self, stores: Stores) -> None:
         saver, source, target = stores.checkpointer, new_id(), new_id()
         checkpoint_id = await self.put(saver, source, n=1)
+        await saver.aput_writes(at(source, "", checkpoint_id), [("n", 5)], "task-1")
         await saver.acopy_thread(source, target)
-        await saver.aput_writes(at(source, "", checkpoint_id), [("n", 9)], "task-1")
+        await saver.aput_writes(at(source, "", checkpoint_id), [("n", 9)], "task-2")
         await self.put(saver, target, n=2)
         assert (await self.values(saver, source), await self.values(saver, target)) == ({"n": 1}, {"n": 2})
         await saver.adelete_thread(source)
-        assert [item.pending_writes or [] for item in await self.history(saver, target)] == [[], []]
+        writes = [item.pending_writes or [] for item in await self.history(saver, target)]
+        assert writes == [[], [("task-1", "n", 5)]]
         assert await self.values(saver, target) == {"n": 2}
 
     async def test_copying_a_thread_without_checkpoints_copies_nothing(self, stores: Stores) -> None:

@@ -11,7 +11,7 @@ from unittest import TestCase
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fast_graph.model.errors import ConflictError, LeaseLostError, NotFoundError
 from fast_graph.model.lifecycle import INFLIGHT, CancelAction, MultitaskStrategy, RunStatus, ThreadStatus
@@ -487,15 +487,17 @@ class RunQueueMachine(RuleBasedStateMachine):
 
     connect: ClassVar[Callable[[OwnedClock], Stores]]
 
-    runs = Bundle("runs")
-    leases = Bundle("leases")
     threads = st.sampled_from(THREADS)
+    picks = st.integers(0, 5)
+    """How far back, among the runs or leases of this example."""
 
     def __init__(self) -> None:
         super().__init__()
         self.clock = OwnedClock()
         self.host = Host(type(self).connect(self.clock))
         self.stores = self.host.stores
+        self.run_ids: list[str] = []
+        self.leases: list[Lease] = []
         self.expected: dict[str, Expected] = {}
         self.existing: set[str] = set()
         self.holds: dict[str, AsyncExitStack] = {}
@@ -509,13 +511,23 @@ class RunQueueMachine(RuleBasedStateMachine):
 
     # ---------------------------------------------------------------- what owners do
 
+    @initialize(on=st.lists(threads, min_size=2, max_size=5), limit=st.integers(0, 3))
+    def begin(self, on: list[str], limit: int) -> None:
+        for thread_id in on:
+            self.create(thread_id, "enqueue", None)
+        self.claim(limit)
+
+    @rule(thread_id=threads, count=st.integers(2, 3))
+    def queue_up(self, thread_id: str, count: int) -> None:
+        for _ in range(count):
+            self.create(thread_id, "enqueue", None)
+
     @rule(
-        target=runs,
         thread_id=threads,
         strategy=st.sampled_from(["enqueue", "enqueue", "reject", "interrupt", "rollback"]),
         delay=st.sampled_from([None, None, 5, 60]),
     )
-    def create(self, thread_id: str, strategy: MultitaskStrategy, delay: int | None) -> Any:
+    def create(self, thread_id: str, strategy: MultitaskStrategy, delay: int | None) -> None:
         thread = new_thread(self.clock, thread_id=thread_id)
         due_at = None if delay is None else self.clock() + timedelta(seconds=delay)
         run = new_run(self.clock, thread_id, multitask_strategy=strategy, due_at=due_at)
@@ -523,20 +535,29 @@ class RunQueueMachine(RuleBasedStateMachine):
         if strategy == "reject" and inflight:
             with pytest.raises(ConflictError):
                 self.host.run(self.admit(run, thread))
-            return multiple()
+            return
         self.host.run(self.admit(run, thread))
         self.existing.add(thread_id)
+        self.run_ids.append(run.run_id)
         self.expected[run.run_id] = Expected(run=run)
         if strategy == "interrupt" or strategy == "rollback":
             for other in inflight:
                 self.expect_stop(other, strategy)
-        return run.run_id
 
     async def admit(self, run: Run, thread: Thread) -> None:
         await self.stores.runs.create(run, create_thread=thread, thread_config={}, scope=EVERYTHING)
 
-    @rule(run_id=runs, action=st.sampled_from(["interrupt", "rollback"]))
-    def cancel(self, run_id: str, action: CancelAction) -> None:
+    @rule(pick=picks, action=st.sampled_from(["interrupt", "rollback"]))
+    def cancel(self, pick: int, action: CancelAction) -> None:
+        self.ask_to_stop(self.picked(self.run_ids, pick), action)
+
+    @precondition(lambda self: self.leases)
+    @rule(pick=picks, actions=st.lists(st.sampled_from(["interrupt", "rollback"]), min_size=1, max_size=3))
+    def cancel_what_was_claimed(self, pick: int, actions: list[CancelAction]) -> None:
+        for action in actions:
+            self.ask_to_stop(self.picked(self.leases, pick).run.run_id, action)
+
+    def ask_to_stop(self, run_id: str, action: CancelAction) -> None:
         asked = self.host.run(self.stores.runs.request_cancel([run_id], action, scope=EVERYTHING))
         known = self.expected.get(run_id)
         could = known is not None and known.run.status in INFLIGHT
@@ -544,11 +565,16 @@ class RunQueueMachine(RuleBasedStateMachine):
         if known is not None and could:
             self.expect_stop(known, action)
 
-    @rule(run_id=runs)
-    def delete_run(self, run_id: str) -> None:
+    @rule(pick=picks)
+    def delete_run(self, pick: int) -> None:
+        run_id = self.picked(self.run_ids, pick)
         known = self.expected.pop(run_id, None)
-        if known is not None:
-            self.host.run(self.stores.runs.delete(run_id, thread_id=known.run.thread_id, scope=EVERYTHING))
+        if known is None:
+            with pytest.raises(NotFoundError):
+                self.host.run(self.stores.runs.get(run_id, thread_id=None, scope=EVERYTHING))
+            return
+        thread_id = known.run.thread_id
+        self.host.run(self.stores.runs.delete(run_id, thread_id=thread_id, scope=EVERYTHING))
 
     @precondition(lambda self: self.existing)
     @rule(thread_id=threads)
@@ -581,26 +607,27 @@ class RunQueueMachine(RuleBasedStateMachine):
 
     # ---------------------------------------------------------------- what workers do
 
-    @rule(target=leases, limit=st.integers(1, 3))
-    def claim(self, limit: int) -> Any:
+    @precondition(lambda self: self.expected)
+    @rule(limit=st.integers(1, 3))
+    def claim(self, limit: int) -> None:
         wanted = self.claimable()[:limit]
         leases = self.host.run(self.stores.queue.claim(WORKER, limit=limit, lease_for=LEASE))
         assert [lease.run.run_id for lease in leases] == wanted
         for lease in leases:
             self.expect_claimed(lease)
-        return multiple(*leases)
 
-    @rule(target=leases, run_id=runs)
-    def claim_run(self, run_id: str) -> Any:
+    @rule(pick=picks)
+    def claim_run(self, pick: int) -> None:
+        run_id = self.picked(self.run_ids, pick)
         lease = self.host.run(self.stores.queue.claim_run(run_id, WORKER, lease_for=LEASE))
         assert (lease is not None) == (run_id in self.claimable())
-        if lease is None:
-            return multiple()
-        self.expect_claimed(lease)
-        return lease
+        if lease is not None:
+            self.expect_claimed(lease)
 
-    @rule(lease=leases)
-    def renew(self, lease: Lease) -> None:
+    @precondition(lambda self: self.leases)
+    @rule(pick=picks)
+    def renew(self, pick: int) -> None:
+        lease = self.picked(self.leases, pick)
         [renewal] = self.host.run(self.stores.queue.renew([lease], lease_for=LEASE))
         known = self.holder(lease)
         assert renewal.fresh == (known is not None)
@@ -608,13 +635,15 @@ class RunQueueMachine(RuleBasedStateMachine):
             assert (renewal.wish.action if renewal.wish else None) == known.wish
             known.lease_ends = self.clock() + LEASE
 
+    @precondition(lambda self: self.leases)
     @rule(
-        lease=leases,
+        pick=picks,
         status=st.sampled_from(["success", "error", "timeout", "interrupted"]),
         thread_status=st.sampled_from(["idle", "interrupted", "error"]),
         forget=st.booleans(),
     )
-    def finish(self, lease: Lease, *, status: RunStatus, thread_status: ThreadStatus, forget: bool) -> None:
+    def finish(self, pick: int, *, status: RunStatus, thread_status: ThreadStatus, forget: bool) -> None:
+        lease = self.picked(self.leases, pick)
         finishing = self.stores.queue.finish(lease, Outcome(status=status, thread_status=thread_status, forget=forget))
         known = self.holder(lease)
         if known is None:
@@ -627,8 +656,10 @@ class RunQueueMachine(RuleBasedStateMachine):
         else:
             self.expect_moved(known, status)
 
-    @rule(lease=leases, delay=st.sampled_from([0, 0, 5]))
-    def release(self, lease: Lease, delay: int) -> None:
+    @precondition(lambda self: self.leases)
+    @rule(pick=picks, delay=st.sampled_from([0, 0, 5]))
+    def release(self, pick: int, delay: int) -> None:
+        lease = self.picked(self.leases, pick)
         releasing = self.stores.queue.release(lease, delay=timedelta(seconds=delay))
         known = self.holder(lease)
         if known is None:
@@ -639,12 +670,14 @@ class RunQueueMachine(RuleBasedStateMachine):
         due_at = self.clock() + timedelta(seconds=delay) if delay else None
         self.expect_moved(known, "pending", attempt=known.run.attempt - 1, due_at=due_at)
 
-    @rule(seconds=st.sampled_from([1, 10, 40]))
+    @rule(seconds=st.sampled_from([1, 10]))
     def let_time_pass(self, seconds: int) -> None:
         self.clock.advance(seconds)
 
-    @rule()
-    def reap(self) -> None:
+    @precondition(lambda self: any(known.lease_ends for known in self.expected.values()))
+    @rule(seconds=st.sampled_from([0, 31]))
+    def reap(self, seconds: int) -> None:
+        self.clock.advance(seconds)
         expired = [
             known
             for known in self.expected.values()
@@ -657,6 +690,10 @@ class RunQueueMachine(RuleBasedStateMachine):
             self.expect_moved(known, "pending" if again else "error")
 
     # ---------------------------------------------------------------- what is expected
+
+    def picked(self, among: Sequence[T], pick: int) -> T:
+        """One of the latest, however many there are."""
+        return among[-1 - pick % len(among)]
 
     def inflight(self, thread_id: str) -> list[Expected]:
         return [
@@ -686,6 +723,7 @@ class RunQueueMachine(RuleBasedStateMachine):
 
     def expect_claimed(self, lease: Lease) -> None:
         known = self.expected[lease.run.run_id]
+        self.leases.append(lease)
         assert lease.token > self.highest.get(lease.run.run_id, 0)
         assert (lease.wish.action if lease.wish else None) == known.wish
         self.highest[lease.run.run_id] = known.token = lease.token

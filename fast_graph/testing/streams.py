@@ -146,13 +146,22 @@ class StreamLogConformance:
         self, stores: Stores, clock: OwnedClock
     ) -> None:
         lease = await self.opened(stores, clock)
-        async with stores.streams.follow(lease.run.run_id, after=0) as reader:
+        waits = asyncio.Event()
+
+        async def read() -> list[str]:
+            async with stores.streams.follow(lease.run.run_id, after=0) as reader:
+                waits.set()
+                return named(await reader.batch(idle=self.patience))
+
+        async with asyncio.TaskGroup() as tasks:
+            reading = tasks.create_task(read())
+            await waits.wait()
             async with stores.streams.follow(lease.run.run_id, after=0) as impatient:
                 with pytest.raises(TimeoutError):
                     async with asyncio.timeout(0):
                         await impatient.batch(idle=self.patience)
             await stores.streams.append(lease, events("a"))
-            assert named(await reader.batch(idle=self.patience)) == ["a"]
+        assert reading.result() == ["a"]
 
     async def test_logs_do_not_mix(self, stores: Stores, clock: OwnedClock) -> None:
         one = await self.opened(stores, clock, "a")
@@ -319,13 +328,16 @@ class StreamLogConformance:
 
     async def flood(self, stores: Stores, clock: OwnedClock) -> Lease:
         """A log to which twice as much was appended as fits, in twenty events."""
+        lease = await self.opened(stores, clock)
+        for _ in range(20):
+            await stores.streams.append(lease, [self.large()])
+        return lease
+
+    def large(self) -> Event:
+        """An event of which ten fill a log."""
         if self.log_bytes is None:
             pytest.skip("this backend has no bound")
-        lease = await self.opened(stores, clock)
-        text = b'"' + b"x" * (self.log_bytes // 10) + b'"'
-        for _ in range(20):
-            await stores.streams.append(lease, [Event("x", text)])
-        return lease
+        return Event("x", b'"' + b"x" * (self.log_bytes // 10) + b'"')
 
     async def test_the_oldest_events_of_a_full_log_go(self, stores: Stores, clock: OwnedClock) -> None:
         lease = await self.flood(stores, clock)
@@ -336,5 +348,6 @@ class StreamLogConformance:
     async def test_a_reader_that_kept_up_notices_nothing(self, stores: Stores, clock: OwnedClock) -> None:
         lease = await self.flood(stores, clock)
         async with stores.streams.follow(lease.run.run_id, after=None) as reader:
-            await stores.streams.append(lease, events("a"))
-            assert [r.seq for r in await self.rest(reader, until=1)] == [21]
+            for seq in range(21, 41):
+                await stores.streams.append(lease, [self.large()])
+                assert [r.seq for r in await self.rest(reader, until=1)] == [seq]

@@ -55,6 +55,7 @@ class Table(Generic[R]):
         self._kind = kind
         self._json = tuple(json_fields)
         self._rows: dict[Any, tuple[dict[str, Any], bytes]] = {}
+        self._recent: dict[Any, None] = {}
         self._plain = [f.name for f in fields(cast(Any, kind)) if f.name not in self._json]
         self._index = MetadataIndex()
 
@@ -69,6 +70,8 @@ class Table(Generic[R]):
         key, values = self._key(record), record.__dict__
         text = orjson.dumps([values[name] for name in self._json], option=orjson.OPT_NON_STR_KEYS)
         before = self._rows.get(key)
+        self._recent.pop(key, None)
+        self._recent[key] = None
         self._rows[key] = ({name: values[name] for name in self._plain}, text)
         if before is None:
             self._index.add(key, self._metadata(text))
@@ -90,6 +93,7 @@ class Table(Generic[R]):
         row = self._rows.pop(key, None)
         if row is None:
             return None
+        del self._recent[key]
         self._index.remove(key, self._metadata(row[1]))
         return self._thaw(row)
 
@@ -106,8 +110,10 @@ class Table(Generic[R]):
 
     def _order(self, keys: Iterable[Any], paging: Paging) -> Sequence[Any]:
         falling = paging.sort_order == "desc"
-        if keys is self._rows and paging.sort_by == "created_at":
-            return list(reversed(self._rows)) if falling else list(self._rows)
+        if keys is self._rows and paging.sort_by in ("created_at", "updated_at"):
+            # Rows are added when they are created and put when they change: both orders are there already.
+            ordered = self._rows if paging.sort_by == "created_at" else self._recent
+            return list(reversed(ordered)) if falling else list(ordered)
         name = paging.sort_by
         values = {key: self._rows[key][0].get(name) for key in keys}
         return sorted(values, key=lambda key: (values[key] is not None, values[key], key), reverse=falling)

@@ -1,0 +1,6 @@
+"""The server that tests start as a process of its own."""
+
+from fast_graph import fastGraph
+from tests.integration.graphs import GRAPHS, chain, leave
+
+app = fastGraph({**GRAPHS, "leave": chain(leave=leave)})

@@ -65,7 +65,7 @@ def fastGraph(
         app = _new_app(runtime.settings, fastapi_options)
     else:
         _check_paths(app, runtime)
-    app.include_router(runtime.router)
+    runtime.add_routes(app.router)
     app.add_middleware(EncodedSlashes)
     app.state.fast_graph = runtime
     _wrap_lifespan(app, runtime, custom_lifespan)

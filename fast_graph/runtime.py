@@ -16,10 +16,8 @@ from fastapi import APIRouter
 from uuid_utils import uuid7
 
 from fast_graph.api.assistants import AssistantRoutes
-from fast_graph.api.errors import PROBLEMS
 from fast_graph.api.items import ItemRoutes
 from fast_graph.api.meta import MetaRoutes
-from fast_graph.api.routing import Route
 from fast_graph.api.runs import RunRoutes
 from fast_graph.api.threads import ThreadRoutes
 from fast_graph.auth.policy import OpenPolicy
@@ -72,7 +70,7 @@ class Runtime:
         self.graphs = Registry(served, checkpointer=self.stores.checkpointer, store=self.stores.store)
         self._build_services()
         self.worker = self._worker()
-        self.router = self._router(docs_url)
+        self._docs_url = docs_url
         self._open = AsyncExitStack()
 
     def _build_services(self) -> None:
@@ -138,15 +136,20 @@ class Runtime:
         )
         return Worker(tools, runs=stores.runs, signals=stores.signals, clock=system_clock, options=options)
 
-    def _router(self, docs_url: str | None) -> APIRouter:
-        """One flat router, the busiest paths first: routes are tried one after another."""
-        router = APIRouter(route_class=Route, responses=PROBLEMS)
+    @property
+    def router(self) -> APIRouter:
+        """The server's routes, to be included in an app of yours."""
+        router = APIRouter()
+        self.add_routes(router)
+        return router
+
+    def add_routes(self, router: APIRouter) -> None:
+        """Add the server's routes to a router, the busiest first."""
         RunRoutes(self.runs, self.streams).add_to(router)
         ThreadRoutes(self.threads, self.states).add_to(router)
         ItemRoutes(self.items).add_to(router)
         AssistantRoutes(self.assistants, self.threads).add_to(router)
-        MetaRoutes(docs_url).add_to(router)
-        return router
+        MetaRoutes(self._docs_url).add_to(router)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:

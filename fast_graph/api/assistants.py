@@ -1,18 +1,14 @@
 """/assistants."""
 
-from enum import Enum
-
 from fastapi import APIRouter, Request, Response
 
 from fast_graph.api import requests
 from fast_graph.api.present import assistant_json, no_content, page_headers, reply, selected, version_json
-from fast_graph.api.routing import caller_of, path_id
+from fast_graph.api.routing import Routes, caller_of, path_id
 from fast_graph.model.errors import InvalidError
 from fast_graph.model.queries import AssistantQuery
 from fast_graph.services.assistants import Assistants
 from fast_graph.services.threads import Threads
-
-TAGS: list[str | Enum] = ["assistants"]
 
 
 class AssistantRoutes:
@@ -24,19 +20,20 @@ class AssistantRoutes:
 
     def add_to(self, router: APIRouter) -> None:
         """Add all of them, under their paths."""
+        routes = Routes(router, "assistants")
         one = "/assistants/{assistant_id}"
-        router.post("/assistants", tags=TAGS)(self.create)
-        router.post("/assistants/search", tags=TAGS)(self.search)
-        router.post("/assistants/count", tags=TAGS)(self.count)
-        router.get(one, tags=TAGS)(self.get)
-        router.patch(one, tags=TAGS)(self.patch)
-        router.delete(one, status_code=204, tags=TAGS)(self.delete)
-        router.get(one + "/graph", tags=TAGS)(self.graph)
-        router.get(one + "/schemas", tags=TAGS)(self.schemas)
-        router.get(one + "/subgraphs", tags=TAGS)(self.subgraphs)
-        router.get(one + "/subgraphs/{namespace}", tags=TAGS)(self.subgraph)
-        router.post(one + "/versions", tags=TAGS)(self.versions)
-        router.post(one + "/latest", tags=TAGS)(self.set_latest)
+        routes.add("POST /assistants", self.create)
+        routes.add("POST /assistants/search", self.search)
+        routes.add("POST /assistants/count", self.count)
+        routes.add(f"GET {one}", self.get)
+        routes.add(f"PATCH {one}", self.patch)
+        routes.add(f"DELETE {one}", self.delete, status_code=204)
+        routes.add(f"GET {one}/graph", self.graph)
+        routes.add(f"GET {one}/schemas", self.schemas)
+        routes.add(f"GET {one}/subgraphs", self.subgraphs)
+        routes.add(f"GET {one}/subgraphs/{{namespace}}", self.subgraph)
+        routes.add(f"POST {one}/versions", self.versions)
+        routes.add(f"POST {one}/latest", self.set_latest)
 
     async def create(self, request: Request, body: requests.AssistantCreate) -> Response:
         """Make an assistant: a graph with a name and a configuration."""

@@ -1,19 +1,16 @@
 """/store."""
 
-from enum import Enum
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
 from fast_graph.api import requests
 from fast_graph.api.present import item_json, no_content, reply
-from fast_graph.api.routing import caller_of
+from fast_graph.api.routing import Routes, caller_of
 from fast_graph.model.errors import RefusedError
 from fast_graph.services.items import Items
 
 Strings = Annotated[list[str] | None, Query()]
-
-TAGS: list[str | Enum] = ["store"]
 
 
 class ItemRoutes:
@@ -24,11 +21,12 @@ class ItemRoutes:
 
     def add_to(self, router: APIRouter) -> None:
         """Add all of them, under their paths."""
-        router.put("/store/items", status_code=204, tags=TAGS)(self.put)
-        router.get("/store/items", tags=TAGS)(self.get)
-        router.delete("/store/items", status_code=204, tags=TAGS)(self.delete)
-        router.post("/store/items/search", tags=TAGS)(self.search)
-        router.post("/store/namespaces", tags=TAGS)(self.namespaces)
+        routes = Routes(router, "store")
+        routes.add("PUT /store/items", self.put, status_code=204)
+        routes.add("GET /store/items", self.get)
+        routes.add("DELETE /store/items", self.delete, status_code=204)
+        routes.add("POST /store/items/search", self.search)
+        routes.add("POST /store/namespaces", self.namespaces)
 
     async def put(self, request: Request, body: requests.StorePut) -> Response:
         """Store a value."""

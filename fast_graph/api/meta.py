@@ -1,14 +1,13 @@
 """The server about itself."""
 
-from enum import Enum
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from fast_graph.api.present import reply
+from fast_graph.api.routing import Routes
 
-TAGS: list[str | Enum] = ["meta"]
 ALIVE = {"ok": True, "services": {}}
 
 
@@ -20,10 +19,11 @@ class MetaRoutes:
 
     def add_to(self, router: APIRouter) -> None:
         """Add all of them, under their paths."""
-        router.get("/ok", tags=TAGS)(self.ok)
-        router.get("/health", tags=TAGS)(self.health)
-        router.get("/info", tags=TAGS)(self.info)
-        router.get("/", include_in_schema=False)(self.root)
+        routes = Routes(router, "meta")
+        routes.add("GET /ok", self.ok)
+        routes.add("GET /health", self.health)
+        routes.add("GET /info", self.info)
+        routes.add("GET /", self.root, include_in_schema=False)
 
     async def ok(self) -> Response:
         """Is the server up?"""

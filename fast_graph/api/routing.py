@@ -5,11 +5,11 @@ from typing import Any
 from urllib.parse import quote, unquote
 
 import orjson
-from fastapi import HTTPException, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from fast_graph.api.errors import answer
+from fast_graph.api.errors import PROBLEMS, answer
 from fast_graph.auth.policy import ANONYMOUS, Caller
 from fast_graph.model.errors import InvalidError
 from fast_graph.services.assistants import is_uuid
@@ -40,6 +40,26 @@ class Route(APIRoute):
                 return answer(error, request.url.path)
 
         return handler
+
+
+class Routes:
+    """Adds handlers to a router, be it an app's own: flat, since routes are tried one after another."""
+
+    def __init__(self, router: APIRouter, tag: str) -> None:
+        self._router = router
+        self._tag = tag
+
+    def add(self, operation: str, handler: Callable[..., Any], **options: Any) -> None:
+        """``add("GET /threads/{thread_id}", handler)``."""
+        method, path = operation.split(" ")
+        self._router.add_api_route(
+            path,
+            handler,
+            methods=[method],
+            tags=[self._tag],
+            route_class_override=Route,
+            **{**options, "responses": {**PROBLEMS, **options.get("responses", {})}},
+        )
 
 
 class EncodedSlashes:

@@ -2,14 +2,13 @@
 
 import contextlib
 from collections.abc import Mapping
-from enum import Enum
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 
 from fast_graph.api import requests
 from fast_graph.api.present import no_content, reply, run_json, selected
-from fast_graph.api.routing import caller_of, path_id, path_uuid, quoted
+from fast_graph.api.routing import Routes, caller_of, path_id, path_uuid, quoted
 from fast_graph.api.sse import EventStream, Gone, Waiting, error_frame
 from fast_graph.auth.policy import Caller
 from fast_graph.model.errors import InvalidError, NotFoundError
@@ -27,8 +26,6 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Server-sent events", "content": {"text/event-stream": {}}}
 }
 
-TAGS: list[str | Enum] = ["runs"]
-
 
 class RunRoutes:
     """The handlers of runs. ``thread_id`` is None for those of stateless runs."""
@@ -39,25 +36,26 @@ class RunRoutes:
 
     def add_to(self, router: APIRouter) -> None:
         """Add all of them, under their paths; fixed paths before those with an id."""
-        router.post("/runs", tags=TAGS)(self.create_alone)
-        router.post("/runs/stream", responses=STREAM, tags=TAGS)(self.stream_alone)
-        router.post("/runs/wait", tags=TAGS)(self.wait_alone)
-        router.post("/runs/batch", tags=TAGS)(self.create_batch)
-        router.post("/runs/cancel", status_code=204, tags=TAGS)(self.cancel_many)
-        router.get("/runs/{run_id}", tags=TAGS)(self.get_alone)
-        router.get("/runs/{run_id}/join", tags=TAGS)(self.join_alone)
-        router.get("/runs/{run_id}/stream", responses=STREAM, tags=TAGS)(self.join_stream_alone)
-        router.post("/runs/{run_id}/cancel", status_code=202, tags=TAGS)(self.cancel_alone)
+        routes = Routes(router, "runs")
+        routes.add("POST /runs", self.create_alone)
+        routes.add("POST /runs/stream", self.stream_alone, responses=STREAM)
+        routes.add("POST /runs/wait", self.wait_alone)
+        routes.add("POST /runs/batch", self.create_batch)
+        routes.add("POST /runs/cancel", self.cancel_many, status_code=204)
+        routes.add("GET /runs/{run_id}", self.get_alone)
+        routes.add("GET /runs/{run_id}/join", self.join_alone)
+        routes.add("GET /runs/{run_id}/stream", self.join_stream_alone, responses=STREAM)
+        routes.add("POST /runs/{run_id}/cancel", self.cancel_alone, status_code=202)
         all_runs, one = "/threads/{thread_id}/runs", "/threads/{thread_id}/runs/{run_id}"
-        router.get(all_runs, tags=TAGS)(self.search)
-        router.post(all_runs, tags=TAGS)(self.create)
-        router.post(all_runs + "/stream", responses=STREAM, tags=TAGS)(self.stream)
-        router.post(all_runs + "/wait", tags=TAGS)(self.wait)
-        router.get(one, tags=TAGS)(self.get)
-        router.delete(one, status_code=204, tags=TAGS)(self.delete)
-        router.get(one + "/join", tags=TAGS)(self.join)
-        router.get(one + "/stream", responses=STREAM, tags=TAGS)(self.join_stream)
-        router.post(one + "/cancel", status_code=202, tags=TAGS)(self.cancel)
+        routes.add(f"GET {all_runs}", self.search)
+        routes.add(f"POST {all_runs}", self.create)
+        routes.add(f"POST {all_runs}/stream", self.stream, responses=STREAM)
+        routes.add(f"POST {all_runs}/wait", self.wait)
+        routes.add(f"GET {one}", self.get)
+        routes.add(f"DELETE {one}", self.delete, status_code=204)
+        routes.add(f"GET {one}/join", self.join)
+        routes.add(f"GET {one}/stream", self.join_stream, responses=STREAM)
+        routes.add(f"POST {one}/cancel", self.cancel, status_code=202)
 
     async def create(self, request: Request, thread_id: str, body: requests.RunCreate) -> Response:
         """Start a run on a thread, in the background."""

@@ -1,6 +1,5 @@
 """/threads, and what lies at them."""
 
-from enum import Enum
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -15,14 +14,12 @@ from fast_graph.api.present import (
     selected,
     thread_json,
 )
-from fast_graph.api.routing import caller_of, path_id
+from fast_graph.api.routing import Routes, caller_of, path_id
 from fast_graph.model.queries import ThreadQuery
 from fast_graph.services.state import States
 from fast_graph.services.threads import Threads
 
 Columns = Annotated[list[str] | None, Query()]
-
-TAGS: list[str | Enum] = ["threads"]
 
 
 class ThreadRoutes:
@@ -34,22 +31,23 @@ class ThreadRoutes:
 
     def add_to(self, router: APIRouter) -> None:
         """Add all of them, under their paths."""
+        routes = Routes(router, "threads")
         one = "/threads/{thread_id}"
-        router.post("/threads", tags=TAGS)(self.create)
-        router.post("/threads/search", tags=TAGS)(self.search)
-        router.post("/threads/count", tags=TAGS)(self.count)
-        router.post("/threads/prune", tags=TAGS)(self.prune)
-        router.get(one, tags=TAGS)(self.get)
-        router.patch(one, tags=TAGS)(self.patch)
-        router.delete(one, status_code=204, tags=TAGS)(self.delete)
-        router.post(one + "/copy", tags=TAGS)(self.copy)
-        router.get(one + "/state", tags=TAGS)(self.state)
-        router.post(one + "/state", tags=TAGS)(self.update_state)
-        router.patch(one + "/state", tags=TAGS)(self.patch_state)
-        router.post(one + "/state/checkpoint", tags=TAGS)(self.state_at)
-        router.get(one + "/state/{checkpoint_id}", tags=TAGS)(self.state_at_id)
-        router.get(one + "/history", tags=TAGS)(self.history)
-        router.post(one + "/history", tags=TAGS)(self.search_history)
+        routes.add("POST /threads", self.create)
+        routes.add("POST /threads/search", self.search)
+        routes.add("POST /threads/count", self.count)
+        routes.add("POST /threads/prune", self.prune)
+        routes.add(f"GET {one}", self.get)
+        routes.add(f"PATCH {one}", self.patch)
+        routes.add(f"DELETE {one}", self.delete, status_code=204)
+        routes.add(f"POST {one}/copy", self.copy)
+        routes.add(f"GET {one}/state", self.state)
+        routes.add(f"POST {one}/state", self.update_state)
+        routes.add(f"PATCH {one}/state", self.patch_state)
+        routes.add(f"POST {one}/state/checkpoint", self.state_at)
+        routes.add(f"GET {one}/state/{{checkpoint_id}}", self.state_at_id)
+        routes.add(f"GET {one}/history", self.history)
+        routes.add(f"POST {one}/history", self.search_history)
 
     async def create(self, request: Request, body: requests.ThreadCreate) -> Response:
         """Make a thread, if asked for with a history."""

@@ -33,6 +33,7 @@ log = logging.getLogger("fast_graph.engine")
 
 NOTHING = b"{}"
 NO_DELAY = timedelta()
+DRAINING = frozenset({"shutdown", "pause"})
 OBSERVING = frozenset({"checkpoints", "debug"})
 """Stream modes that show checkpoints; without them nobody sees those of a temporary thread."""
 
@@ -152,12 +153,18 @@ class Execution:
         try:
             await self._publish_graph(publisher, progress)
         except GraphDrained:
-            pass  # `drain` asked for it: the reason is held already
+            return  # `drain` asked for it: the reason is held already
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             progress.error = describe(error)
             log.info("run raised: %s", self, exc_info=error)
+        self._ended_by_itself()
+
+    def _ended_by_itself(self) -> None:
+        """A drained graph that stopped for its own reasons is not handed over: resumed, it would walk past them."""
+        if self._reason in DRAINING and self._task is not None and not self._task.cancelling():
+            self._reason = None
 
     async def _publish_graph(self, publisher: Publisher, progress: Progress) -> None:
         run, kwargs = self._run, self._kwargs
@@ -198,9 +205,13 @@ class Execution:
 
     async def _settle(self, progress: Progress) -> None:
         """Write down how it ended: the truth first, then the news."""
-        if self._reason == "rollback":
+        reason = self._reason
+        if reason == "rollback":
             await self._tools.checkpointer.adelete_for_runs([self._run.run_id])
         standing = await self._standing(progress)
+        if self._reason != reason:  # it was told to stop meanwhile
+            await self._settle(progress)
+            return
         decision = outcome_of(
             Ending(
                 reason=self._reason,

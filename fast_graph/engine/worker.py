@@ -12,11 +12,13 @@ from fast_graph.engine.execution import Execution, Tools
 from fast_graph.graphs.serde import encode
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import NotFoundError
-from fast_graph.model.records import Lease, Run
+from fast_graph.model.records import Failure, Lease, Run
 from fast_graph.storage.runs import RunStore
 from fast_graph.storage.signals import CancelRequested, RunsReady, Signal, Signals
 
 log = logging.getLogger("fast_graph.engine")
+
+EXHAUSTED = Failure(error="AttemptsExhausted", message="The run lost its worker too often and is not tried again")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,11 +150,18 @@ class Worker:
         for lease in await self._queue.reap(max_attempts=self._options.max_attempts):
             log.warning("lease expired: run=%s worker=%s", lease.run.run_id, lease.worker)
             run = await self._find(lease)
-            if run is not None and run.error is not None:
-                result = encode({"__error__": asdict(run.error)})
-                await self._tools.streams.close(run.run_id, result, keep=run.resumable)
-            else:
+            if run is not None and run.error is None:
                 await self._signals.send(RunsReady())
+            else:
+                await self._bury(lease.run, run)
+
+    async def _bury(self, lost: Run, left: Run | None) -> None:
+        """Tell the readers of a run that is not tried again. One with a thread of its own has left nothing else."""
+        if left is None and lost.temporary:
+            await self._tools.checkpointer.adelete_thread(lost.thread_id)
+        error = (left and left.error) or EXHAUSTED
+        result = encode({"__error__": asdict(error)})
+        await self._tools.streams.close(lost.run_id, result, keep=lost.resumable)
 
     async def _find(self, lease: Lease) -> Run | None:
         try:

@@ -129,9 +129,11 @@ class States:
 @asynccontextmanager
 async def held(threads: ThreadStore, signals: Signals, thread_id: str, scope: Scope) -> AsyncIterator[Thread]:
     """Hold a thread; at the end, runs that were created meanwhile may start. Raises ConflictError."""
-    async with threads.hold(thread_id, scope=scope) as thread:
-        yield thread
-    await signals.send(RunsReady())
+    try:
+        async with threads.hold(thread_id, scope=scope) as thread:
+            yield thread
+    finally:
+        await signals.send(RunsReady())
 
 
 @contextmanager

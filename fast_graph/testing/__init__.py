@@ -15,9 +15,14 @@ classes::
 
     class TestThreads(ThreadStoreConformance): ...
 
-It needs pytest, pytest-asyncio in its auto mode and hypothesis; nothing else in FastGraph imports this
-package. For readable failures, say ``pytest.register_assert_rewrite("fast_graph.testing")`` in a conftest.py.
+It needs pytest, pytest-asyncio in its auto mode and hypothesis; nothing else in FastGraph imports this package.
 """
+# ruff: noqa: E402 - pytest explains the failures of modules that it was told of before they were imported
+
+import pytest
+
+CONFORMANCE = ("assistants", "checkpoints", "queue", "rows", "runs", "signals", "stores", "streams", "threads")
+pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in CONFORMANCE))
 
 from fast_graph.testing.assistants import AssistantStoreConformance
 from fast_graph.testing.checkpoints import CheckpointerConformance

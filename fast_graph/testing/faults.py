@@ -1,7 +1,8 @@
 """Ports that misbehave: calls that wait, calls that fail before or after their work is done, lost signals.
 
 ``faulty(stores.queue, Crash(at="finish"))`` is a queue whose first ``finish`` raises; ``with_parts`` puts it in
-the place of the sound one. What a fault does not speak of passes through untouched.
+the place of the sound one. What a fault does not speak of passes through untouched. This is for FastGraph's
+ports; LangGraph insists on its own classes, so its saver and store are better subclassed.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 from unittest import TestCase
 
 import pytest
@@ -485,7 +485,10 @@ class RunQueueMachine(RuleBasedStateMachine):
     the oldest due runs, in order, of the threads that are free.
     """
 
-    connect: ClassVar[Callable[[OwnedClock], Stores]]
+    @staticmethod
+    def connect(clock: OwnedClock) -> Stores:
+        """Empty stores of the backend under test, not open yet, that run by this clock."""
+        raise NotImplementedError
 
     threads = st.sampled_from(THREADS)
     picks = st.integers(0, 5)
@@ -494,7 +497,7 @@ class RunQueueMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.clock = OwnedClock()
-        self.host = Host(type(self).connect(self.clock))
+        self.host = Host(self.connect(self.clock))
         self.stores = self.host.stores
         self.run_ids: list[str] = []
         self.leases: list[Lease] = []
@@ -551,12 +554,6 @@ class RunQueueMachine(RuleBasedStateMachine):
     def cancel(self, pick: int, action: CancelAction) -> None:
         self.ask_to_stop(self.picked(self.run_ids, pick), action)
 
-    @precondition(lambda self: self.leases)
-    @rule(pick=picks, actions=st.lists(st.sampled_from(["interrupt", "rollback"]), min_size=1, max_size=3))
-    def cancel_what_was_claimed(self, pick: int, actions: list[CancelAction]) -> None:
-        for action in actions:
-            self.ask_to_stop(self.picked(self.leases, pick).run.run_id, action)
-
     def ask_to_stop(self, run_id: str, action: CancelAction) -> None:
         asked = self.host.run(self.stores.runs.request_cancel([run_id], action, scope=EVERYTHING))
         known = self.expected.get(run_id)
@@ -568,12 +565,13 @@ class RunQueueMachine(RuleBasedStateMachine):
     @rule(pick=picks)
     def delete_run(self, pick: int) -> None:
         run_id = self.picked(self.run_ids, pick)
-        known = self.expected.pop(run_id, None)
-        if known is None:
-            with pytest.raises(NotFoundError):
-                self.host.run(self.stores.runs.get(run_id, thread_id=None, scope=EVERYTHING))
-            return
-        thread_id = known.run.thread_id
+        if run_id in self.expected:
+            self.remove(run_id)
+        with pytest.raises(NotFoundError):
+            self.host.run(self.stores.runs.get(run_id, thread_id=None, scope=EVERYTHING))
+
+    def remove(self, run_id: str) -> None:
+        thread_id = self.expected.pop(run_id).run.thread_id
         self.host.run(self.stores.runs.delete(run_id, thread_id=thread_id, scope=EVERYTHING))
 
     @precondition(lambda self: self.existing)
@@ -583,6 +581,20 @@ class RunQueueMachine(RuleBasedStateMachine):
             self.host.run(self.stores.threads.delete(thread_id, scope=EVERYTHING))
             self.existing.discard(thread_id)
             self.expected = {k: v for k, v in self.expected.items() if v.run.thread_id != thread_id}
+
+    @precondition(lambda self: self.existing)
+    @rule(thread_id=threads)
+    def edit(self, thread_id: str) -> None:
+        """Hold the thread, with nothing in flight on it, and queue a run meanwhile."""
+        if thread_id in self.existing and thread_id not in self.holds:
+            for known in self.inflight(thread_id):
+                self.remove(known.run.run_id)
+            self.hold(thread_id)
+            self.hold(thread_id)  # refused
+            self.create(thread_id, "enqueue", None)
+            self.claim(3)
+            self.let_go(thread_id)
+            self.claim(1)
 
     @precondition(lambda self: self.existing)
     @rule(thread_id=threads)
@@ -602,7 +614,9 @@ class RunQueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.holds)
     @rule(data=st.data())
     def end_hold(self, data: st.DataObject) -> None:
-        thread_id = data.draw(st.sampled_from(sorted(self.holds)))
+        self.let_go(data.draw(st.sampled_from(sorted(self.holds))))
+
+    def let_go(self, thread_id: str) -> None:
         self.host.run(self.holds.pop(thread_id).aclose())
 
     # ---------------------------------------------------------------- what workers do
@@ -669,6 +683,28 @@ class RunQueueMachine(RuleBasedStateMachine):
         self.host.run(releasing)
         due_at = self.clock() + timedelta(seconds=delay) if delay else None
         self.expect_moved(known, "pending", attempt=known.run.attempt - 1, due_at=due_at)
+
+    @precondition(lambda self: self.leases)
+    @rule(
+        deeds=st.lists(
+            st.sampled_from(["renew", "wait", "reap", "claim", "interrupt", "rollback"]),
+            min_size=3,
+            max_size=8,
+        )
+    )
+    def trouble(self, deeds: list[Literal["renew", "wait", "reap", "claim", "interrupt", "rollback"]]) -> None:
+        """What may happen to the latest claim, in a row: most of it matters only after the rest."""
+        for deed in deeds:
+            if deed == "renew":
+                self.renew(0)
+            elif deed == "wait":
+                self.let_time_pass(20)
+            elif deed == "reap":
+                self.reap(0)
+            elif deed == "claim":
+                self.claim(1)
+            else:
+                self.ask_to_stop(self.leases[-1].run.run_id, deed)
 
     @rule(seconds=st.sampled_from([1, 10]))
     def let_time_pass(self, seconds: int) -> None:

@@ -149,13 +149,15 @@ class ThreadStoreConformance:
         assert await self.found(stores, ThreadQuery(limit=2, offset=2)) == [one]
 
     async def test_a_search_is_sorted_as_asked(self, stores: Stores, clock: OwnedClock) -> None:
-        one, two = [(await add_thread(stores, clock)).thread_id for _ in range(2)]
+        low, middle, high = sorted(new_id() for _ in range(3))
+        for thread_id in (middle, low, high):
+            await add_thread(stores, clock, thread_id=thread_id)
         clock.advance(1)
-        await stores.threads.patch(one, metadata={"a": 1}, scope=EVERYTHING)
-        assert await self.found(stores, ThreadQuery(sort_order="asc")) == [one, two]
-        assert await self.found(stores, ThreadQuery(sort_by="updated_at")) == [one, two]
+        await stores.threads.patch(low, metadata={"a": 1}, scope=EVERYTHING)
+        assert await self.found(stores, ThreadQuery(sort_order="asc")) == [middle, low, high]
+        assert await self.found(stores, ThreadQuery(sort_by="updated_at")) == [low, high, middle]
         by_id = await self.found(stores, ThreadQuery(sort_by="thread_id", sort_order="asc"))
-        assert by_id == sorted([one, two])
+        assert by_id == [low, middle, high]
 
     async def test_a_patch_merges_metadata_and_touches_nothing_else(self, stores: Stores, clock: OwnedClock) -> None:
         thread = await add_thread(stores, clock, metadata={"a": 1, "b": {"x": 1}})

@@ -38,7 +38,8 @@ class RunQueue(Protocol):
         """Write how the run ended, to the run and its thread, in one transaction.
 
         The thread is ``busy`` while other runs are in flight on it, else what the outcome says; a temporary
-        run's thread goes with it. Raises LeaseLostError if the lease is not the run's present one.
+        run's thread goes with it, unless other runs are in flight on it. Raises LeaseLostError if the lease is
+        not the run's present one.
         """
         ...
 

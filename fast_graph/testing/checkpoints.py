@@ -158,6 +158,17 @@ class CheckpointerConformance:
         await self.put(saver, thread, run_id="run-3", n=4)
         assert await self.values(saver, thread) == {"n": 4, "fixed": "f"}
 
+    async def test_rolling_a_run_back_takes_back_what_it_wrote_to_earlier_checkpoints(self, stores: Stores) -> None:
+        saver, thread = stores.checkpointer, new_id()
+        before = await self.put(saver, thread, run_id="run-1", n=1)
+        await saver.aput_writes(at(thread, "", before), [("n", 5)], "task-1")
+        place = at(thread, "", before)
+        resuming: RunnableConfig = {"configurable": {**place["configurable"], "run_id": "run-2"}}
+        await saver.aput_writes(resuming, [("n", 6)], "task-2")
+        await self.put(saver, thread, run_id="run-2", n=2)
+        await saver.adelete_for_runs(["run-2"])
+        assert await self.written(saver, thread) == [("task-1", "n", 5)]
+
     async def test_several_runs_are_rolled_back_at_once(self, stores: Stores) -> None:
         saver, thread = stores.checkpointer, new_id()
         first = await self.put(saver, thread, run_id="run-1", n=1)

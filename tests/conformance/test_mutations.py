@@ -10,6 +10,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from fast_graph import testing
 from fast_graph.backends.memory.backend import MemoryBackend
 from fast_graph.backends.memory.ledger import Bounds
+from fast_graph.storage.backend import Stores
 from tests.conformance import mutants
 from tests.conformance.mutants import Mutant
 
@@ -35,7 +36,9 @@ class Signals(testing.SignalsConformance):
 
 
 class Machine(testing.RunQueueMachine):
-    connect = staticmethod(lambda clock: MemoryBackend(clock=clock).connect())
+    @staticmethod
+    def connect(clock: testing.OwnedClock) -> Stores:
+        return MemoryBackend(clock=clock).connect()
 
 
 PORTS: dict[type, list[Mutant]] = {
@@ -54,9 +57,7 @@ CASES = [
     for mutant in found
 ]
 FOR_THE_MACHINE = [
-    mutant
-    for mutant in (*mutants.QUEUE, *mutants.RUNS, *mutants.THREADS)
-    if mutant.title in mutants.MACHINE_NOTICES
+    mutant for mutant in (*mutants.QUEUE, *mutants.RUNS, *mutants.THREADS) if mutant.title in mutants.MACHINE_NOTICES
 ]
 
 
@@ -104,7 +105,7 @@ def test_every_promise_is_broken_by_some_mutant(promises: type) -> None:
 @pytest.mark.parametrize("mutant", FOR_THE_MACHINE, ids=lambda mutant: mutant.title)
 def test_the_state_machine_notices(mutant: Mutant) -> None:
     search = settings(
-        max_examples=300,
+        max_examples=200,
         stateful_step_count=40,
         deadline=None,
         derandomize=True,

@@ -18,13 +18,37 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from fast_graph.model.errors import InvalidError
 
+Place = tuple[str, str, str]
+"""A checkpoint: its thread, its namespace, its id."""
+
 
 class ThreadSaver(InMemorySaver):
-    """The checkpoints of one thread, and the runs that wrote them."""
+    """The checkpoints of one thread, the runs that wrote them, and how to take back the last one."""
 
     def __init__(self, serde: SerializerProtocol) -> None:
         super().__init__(serde=serde)
         self.run_ids: set[str] = set()
+        self._writer: str | None = None
+        self._before: dict[Place, dict[Any, Any]] = {}
+
+    def remember(self, run_id: str, place: Place) -> None:
+        """Keep the writes of a checkpoint as they were before the run that is writing now touched them."""
+        if run_id != self._writer:
+            self._writer, self._before = run_id, {}
+        if place not in self._before:
+            self._before[place] = dict(self.writes.get(place, {}))
+
+    def restore(self, run_id: str) -> None:
+        """Put back the writes that the run added to, such as its answer to an interrupt."""
+        if run_id != self._writer:
+            return
+        for place, writes in self._before.items():
+            thread_id, namespace, checkpoint_id = place
+            if writes and checkpoint_id in self.storage[thread_id][namespace]:
+                self.writes[place] = writes
+            else:
+                self.writes.pop(place, None)
+        self._writer, self._before = None, {}
 
 
 class MemoryCheckpointer(BaseCheckpointSaver[str]):
@@ -74,14 +98,21 @@ class MemoryCheckpointer(BaseCheckpointSaver[str]):
     ) -> RunnableConfig:
         saver = self._writable(config)
         if run_id := get_checkpoint_metadata(config, metadata).get("run_id"):
-            saver.run_ids.add(run_id)
-            self._thread_of_run[run_id] = config["configurable"]["thread_id"]
+            self._note(saver, run_id, config)
         return saver.put(config, checkpoint, metadata, new_versions)
+
+    def _note(self, saver: ThreadSaver, run_id: str, config: RunnableConfig) -> None:
+        saver.run_ids.add(run_id)
+        self._thread_of_run[run_id] = config["configurable"]["thread_id"]
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        self._writable(config).put_writes(config, writes, task_id, task_path)
+        saver, where = self._writable(config), config["configurable"]
+        if run_id := where.get("run_id"):
+            self._note(saver, run_id, config)
+            saver.remember(run_id, (where["thread_id"], where.get("checkpoint_ns", ""), where["checkpoint_id"]))
+        saver.put_writes(config, writes, task_id, task_path)
 
     def get_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
@@ -101,6 +132,7 @@ class MemoryCheckpointer(BaseCheckpointSaver[str]):
             saver.run_ids.discard(run_id)
             for item in list(saver.list(None, filter={"run_id": run_id})):
                 _forget(saver, item)
+            saver.restore(run_id)
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         source = self._threads.get(source_thread_id)

@@ -8,6 +8,9 @@ from heapq import heapify, heappop, heappush
 
 from fast_graph.model.records import Run
 
+MOST_OVERTAKEN = 1_000
+"""How many places that are no longer a lane's head may be kept before they are swept."""
+
 Place = tuple[datetime, str]
 """A run's place in the queue: when it was created, and its id."""
 
@@ -129,5 +132,12 @@ class Schedule:
     def _offer(self, thread_id: str, lane: Lane) -> None:
         if lane.head is not None:
             heappush(self._ready, (lane.head, thread_id))
+            self._tidy()
         elif lane.empty:
             del self._lanes[thread_id]
+
+    def _tidy(self) -> None:
+        """Forget what was overtaken, should nobody ``take`` for long."""
+        if len(self._ready) > 2 * len(self._lanes) + MOST_OVERTAKEN:
+            self._ready = [(lane.head, thread_id) for thread_id, lane in self._lanes.items() if lane.head is not None]
+            heapify(self._ready)

@@ -1,13 +1,13 @@
 """``fastGraph``: graphs in, a complete FastAPI app out."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, cast
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
+from starlette.routing import Match
 
 from fast_graph.api.routing import EncodedSlashes
 from fast_graph.graphs.registry import GraphSource
@@ -76,7 +76,7 @@ def _new_app(settings: Settings, options: Mapping[str, Any]) -> FastAPI:
     app = FastAPI(**{"title": "FastGraph", "description": DESCRIPTION, **options})
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=settings.cors_origins,
+        allow_origins=list(settings.cors_origins),
         allow_methods=["*"],
         allow_headers=["*"],
         expose_headers=EXPOSED,
@@ -87,14 +87,20 @@ def _new_app(settings: Settings, options: Mapping[str, Any]) -> FastAPI:
 
 def _check_paths(app: FastAPI, runtime: Runtime) -> None:
     """Refuse an app whose own routes would hide the server's. Raises ConfigurationError."""
-    hidden = sorted(_operations(app.routes) & _operations(runtime.router.routes) - {("/", "GET")})
-    if hidden:
-        path, method = hidden[0]
-        raise ConfigurationError(f"The app has a route {method} {path} of its own, which the server needs: move it")
+    for route in runtime.router.routes:
+        if isinstance(route, APIRoute) and route.path != "/":
+            for method in route.methods or ():
+                _check_free(app, method, route.path)
 
 
-def _operations(routes: Iterable[BaseRoute]) -> set[tuple[str, str]]:
-    return {(route.path, method) for route in routes if isinstance(route, APIRoute) for method in route.methods or ()}
+def _check_free(app: FastAPI, method: str, path: str) -> None:
+    scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": [], "app": app}
+    for route in app.router.routes:
+        if route.matches(dict(scope))[0] is Match.FULL:
+            theirs = getattr(route, "path", "") or "a router it includes"
+            raise ConfigurationError(
+                f"The app answers {method} {path} itself ({theirs}), but the server needs it: move it"
+            )
 
 
 def _wrap_lifespan(app: FastAPI, runtime: Runtime, custom: Lifespan | None) -> None:

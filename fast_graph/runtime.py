@@ -182,6 +182,7 @@ def _backend(settings: Settings) -> Backend:
         pending_runs=settings.memory_max_pending_runs,
         runs_per_thread=settings.memory_max_runs_per_thread,
         stream_bytes=settings.stream_max_bytes,
+        kept_stream_bytes=settings.stream_kept_max_bytes,
         stream_ttl=settings.stream_ttl,
     )
     return MemoryBackend(bounds=bounds)
@@ -189,8 +190,9 @@ def _backend(settings: Settings) -> Backend:
 
 def _all_graphs(graphs: Mapping[str, GraphSource], factory: GraphFactory | None) -> Mapping[str, GraphSource]:
     made = factory() if factory is not None else {}
-    if not isinstance(made, Mapping):
-        raise ConfigurationError(f"graph_factory returned {type(made).__name__}: it is to return graphs by name")
+    for given, what in ((graphs, "graphs is"), (made, "graph_factory returned")):
+        if not isinstance(given, Mapping):
+            raise ConfigurationError(f"{what} an object of type {type(given).__name__}: give graphs by name, as a dict")
     twice = sorted(graphs.keys() & made.keys())
     if twice:
         raise ConfigurationError(f"The graph name {twice[0]!r} is given twice: by graphs and by graph_factory")

@@ -1,13 +1,22 @@
 """The environment, read once. Only the runtime and what is above it know this module."""
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from typing import Annotated, Self
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
 class Settings(BaseSettings):
     """Everything that can be set without code, as ``FAST_GRAPH_<NAME>`` or in a ``.env`` file. Times in seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="FAST_GRAPH_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="FAST_GRAPH_",
+        env_file=".env",
+        env_ignore_empty=True,
+        env_parse_none_str="none",
+        extra="ignore",
+        frozen=True,
+    )
 
     worker_slots: int = Field(default=512, ge=1)
     """Runs executed at a time by this process."""
@@ -34,8 +43,21 @@ class Settings(BaseSettings):
     """Memory backend: finished runs kept on one thread; the oldest go."""
     stream_max_bytes: int = Field(default=64 * 1024 * 1024, ge=1024)
     """How much of one run's stream is kept; the oldest events go."""
+    stream_kept_max_bytes: int = Field(default=256 * 1024 * 1024, ge=0)
+    """How much of all finished resumable streams is kept; the oldest streams go."""
     stream_ttl: float = Field(default=120, ge=0)
     """How long the stream of a finished resumable run can still be read."""
 
-    cors_origins: list[str] = ["*"]
-    """Origins whose pages may use the API."""
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
+    """Origins whose pages may use the API, separated by commas."""
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split(cls, origins: object) -> object:
+        return [origin.strip() for origin in origins.split(",")] if isinstance(origins, str) else origins
+
+    @model_validator(mode="after")
+    def _lease_outlives_heartbeat(self) -> Self:
+        if self.heartbeat >= self.lease:
+            raise ValueError("the heartbeat must be shorter than the lease, or every run is lost: a third is usual")
+        return self

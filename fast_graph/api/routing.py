@@ -33,13 +33,24 @@ class Route(APIRoute):
 
         async def handler(request: Request) -> Response:
             try:
-                return await handle(JsonRequest(request.scope, request.receive))
+                return await handle(JsonRequest(_as_json(request.scope), request.receive))
             except HTTPException:
                 raise
             except Exception as error:  # noqa: BLE001 - the client gets an id, the log gets the rest
                 return answer(error, request.url.path)
 
         return handler
+
+
+def _as_json(scope: Scope) -> Scope:
+    """Every body is JSON here, whatever it is called: ``curl -d`` calls it a form."""
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            if value.startswith(b"application/json"):
+                return scope
+            break
+    others = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+    return {**scope, "headers": [*others, (b"content-type", b"application/json")]}
 
 
 class Routes:

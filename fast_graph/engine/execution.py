@@ -158,7 +158,7 @@ class Execution:
             raise
         except BaseException as error:
             progress.error = describe(error)
-            log.info("run raised: %s", self, exc_info=error)
+            log.warning("run failed: %s", self, exc_info=error)
         self._ended_by_itself()
 
     def _ended_by_itself(self) -> None:

@@ -66,6 +66,9 @@ class Worker:
     @asynccontextmanager
     async def working(self) -> AsyncIterator["Worker"]:
         """Claim and execute while the context lasts; at its end, drain."""
+        # Each life has its own event loop, perhaps.
+        self._bell, self._pulse, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._draining = False
         async with asyncio.TaskGroup() as group:
             loops = [
                 group.create_task(self._forever(lambda: self._claim(group))),

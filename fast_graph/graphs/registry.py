@@ -148,4 +148,4 @@ def _hints(source: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _kind(source: object) -> str:
-    return f"the class {source.__name__}" if isinstance(source, type) else f"a {type(source).__name__}"
+    return f"the class {source.__name__}" if isinstance(source, type) else f"an object of type {type(source).__name__}"

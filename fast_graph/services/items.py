@@ -10,6 +10,7 @@ from fast_graph.model.errors import InvalidError, RefusedError
 from fast_graph.model.records import Json
 
 OPERATORS = frozenset({"$eq", "$ne", "$gt", "$gte", "$lt", "$lte"})
+ORDERS = frozenset({"$gt", "$gte", "$lt", "$lte"})
 RESERVED_ROOT = "langgraph"
 
 
@@ -112,3 +113,14 @@ def _check_filter(wanted: Json) -> None:
         unknown = sorted(set(operators) - OPERATORS)
         if unknown:
             raise RefusedError(f"Unknown operator {unknown[0]}: use one of {', '.join(sorted(OPERATORS))}")
+        for operator in sorted(ORDERS.intersection(operators)):
+            if not _is_number(condition[operator]):
+                raise RefusedError(f"{operator} compares numbers, and this is not one: {condition[operator]!r}")
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True

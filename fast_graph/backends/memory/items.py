@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 from copy import copy
-from typing import cast
+from typing import Any, cast
 
 import orjson
-from langgraph.store.base import GetOp, Item, Op, PutOp, Result
-from langgraph.store.memory import InMemoryStore
+from langgraph.store.base import GetOp, Item, Op, PutOp, Result, SearchOp
+from langgraph.store.memory import InMemoryStore, _compare_values
 
 
 class MemoryStore(InMemoryStore):
@@ -24,10 +24,29 @@ class MemoryStore(InMemoryStore):
         self._forget_empty(wanted)
         return [_fresh(result) for result in results]
 
+    def _filter_items(self, op: SearchOp) -> list[tuple[Item, list[list[float]]]]:
+        """What LangGraph's own compares as numbers, whether it is one or not, passes here only if it is."""
+        if not op.filter:
+            return super()._filter_items(op)
+        everything = super()._filter_items(op._replace(filter=None, limit=-1))
+        wanted = op.filter.items()
+        return [
+            found
+            for found in everything
+            if all(_passes(found[0].value.get(key), condition) for key, condition in wanted)
+        ]
+
     def _forget_empty(self, ops: list[Op]) -> None:
         for op in ops:
             if isinstance(op, PutOp | GetOp) and not self._data.get(op.namespace, True):
                 del self._data[op.namespace]
+
+
+def _passes(value: Any, condition: Any) -> bool:
+    try:
+        return bool(_compare_values(value, condition))
+    except (TypeError, ValueError):
+        return False
 
 
 def _copied(op: Op) -> Op:

@@ -32,6 +32,8 @@ class Bounds:
     """Finished runs kept on one thread; the oldest go."""
     stream_bytes: int = 64 * 1024 * 1024
     """Text kept of one run's stream; the oldest events go."""
+    kept_stream_bytes: int = 256 * 1024 * 1024
+    """Text kept of all finished resumable streams; the oldest streams go."""
     stream_ttl: float = 120.0
     """Seconds a finished resumable stream can still be read."""
 

@@ -103,7 +103,8 @@ class MemoryStreams:
         self._clock = clock
         self._bounds = bounds
         self._logs: dict[str, Log] = {}
-        self._kept: deque[tuple[float, str]] = deque()
+        self._kept: deque[tuple[float, str, int]] = deque()
+        self._kept_bytes = 0
 
     async def open(self, lease: Lease) -> None:
         self._expire()
@@ -134,15 +135,16 @@ class MemoryStreams:
             self._drop_unless_needed(run_id, log)
 
     async def close(self, run_id: str, result: bytes, *, keep: bool) -> None:
-        self._expire()
         log = self._logs.get(run_id)
         if log is None or log.closed:
             return
         log.closed, log.result, log.keep = True, result, keep
         if keep:
-            self._kept.append((self._clock().timestamp() + self._bounds.stream_ttl, run_id))
+            self._kept.append((self._clock().timestamp() + self._bounds.stream_ttl, run_id, log.size))
+            self._kept_bytes += log.size
         log.wake()
         self._drop_unless_needed(run_id, log)
+        self._expire()
 
     def _drop_unless_needed(self, run_id: str, log: Log) -> None:
         ended = log.closed and not log.keep
@@ -151,9 +153,11 @@ class MemoryStreams:
             del self._logs[run_id]
 
     def _expire(self) -> None:
+        """Let go of what was kept for too long, and of the oldest if it is too much."""
         now = self._clock().timestamp()
-        while self._kept and self._kept[0][0] <= now:
-            _, run_id = self._kept.popleft()
+        while self._kept and (self._kept[0][0] <= now or self._kept_bytes > self._bounds.kept_stream_bytes):
+            _, run_id, size = self._kept.popleft()
+            self._kept_bytes -= size
             log = self._logs.get(run_id)
             if log is not None:
                 log.keep = False

@@ -44,10 +44,12 @@ def test_the_example_file_lists_exactly_the_settings_there_are() -> None:
 @pytest.mark.parametrize("name", _settings())
 def test_a_documented_default_is_the_default(name: str) -> None:
     default = _settings()[name]
-    for written in (_documented()[name], _exemplified()[name]):
-        assert (written.split(",") if isinstance(default, tuple) else [json.loads(written)]) == [
-            *(default if isinstance(default, tuple) else [default])
-        ]
+    assert _value(_documented()[name], default) == default
+    assert _value(_exemplified()[name], default) == default
+
+
+def _value(written: str, default: object) -> object:
+    return tuple(written.split(",")) if isinstance(default, tuple) else json.loads(written)
 
 
 @pytest.mark.parametrize("name", OF_THE_DEMO)

@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence, Sized
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, TypedDict
 from uuid import uuid4
 
@@ -14,7 +14,6 @@ from langgraph.graph import END, START, StateGraph
 from fast_graph import MemoryBackend, Runtime, Settings
 from fast_graph.auth.policy import ANONYMOUS
 from fast_graph.backends.memory.backend import MemoryStores
-from fast_graph.model.clock import Clock, system_clock
 from fast_graph.model.queries import RunQuery
 from fast_graph.model.records import EVERYTHING, Lease, Record, Run, Thread
 from fast_graph.services.runs import RunRequest
@@ -78,6 +77,18 @@ class Stubborn(Gate):
         return {"log": [self.name]}
 
 
+class Count:
+    """A node that counts how often it was entered, and notes its name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.entered = 0
+
+    async def __call__(self, state: State) -> State:
+        self.entered += 1
+        return {"log": [self.name]}
+
+
 class ThreadGate:
     """A gate for a plain function, which occupies a thread."""
 
@@ -115,19 +126,14 @@ def chain(**nodes: Node) -> StateGraph[State]:
 
 @dataclass(frozen=True)
 class ScriptedBackend:
-    """The memory backend, with parts that a test has replaced."""
+    """Stores that a test has made, and may give to more than one server."""
 
-    alter: Callable[[MemoryStores], None] = lambda stores: None
-    clock: Clock = system_clock
+    stores: MemoryStores
     name: str = "scripted"
-    made: list[MemoryStores] = field(default_factory=list)
 
     def connect(self) -> MemoryStores:
-        """Stores, altered."""
-        stores = MemoryBackend(clock=self.clock).connect()
-        self.alter(stores)
-        self.made.append(stores)
-        return stores
+        """The stores."""
+        return self.stores
 
 
 class House:
@@ -186,6 +192,27 @@ class House:
         found: list[str] = state["values"].get("log", [])
         return found
 
+    def left(self) -> dict[str, int]:
+        """What is kept for runs and threads, and how much of it; what is not kept is left out."""
+        ledger, saver = self.stores.ledger, self.stores.checkpointer
+        kept: dict[str, Sized] = {
+            "threads": ledger.threads,
+            "runs": ledger.runs,
+            "runs_of": ledger.runs_of,
+            "inflight": ledger.inflight,
+            "claims": ledger.claims,
+            "tokens": ledger.tokens,
+            "wishes": ledger.wishes,
+            "logs": self.stores.streams._logs,  # noqa: SLF001
+            "kept logs": self.stores.streams._kept,  # noqa: SLF001
+            "lanes": ledger.schedule._lanes,  # noqa: SLF001
+            "delayed": ledger.schedule._delayed,  # noqa: SLF001
+            "checkpointed threads": saver._threads,  # noqa: SLF001
+            "checkpointed runs": saver._thread_of_run,  # noqa: SLF001
+            "executions": self.runtime.worker.running,
+        }
+        return {name: len(rows) for name, rows in kept.items() if rows}
+
     async def ring(self, *cancelled: Run) -> None:
         """Make the worker look: at the queue, and at the wishes for these runs."""
         await self.stores.signals.send(RunsReady())
@@ -232,11 +259,11 @@ def values_of(found: Sequence[Record]) -> list[list[str]]:
 
 @asynccontextmanager
 async def house(
-    graphs: Mapping[str, object] | object, *, backend: ScriptedBackend | None = None, **changes: Any
+    graphs: Mapping[str, object] | object, *, stores: MemoryStores | None = None, **changes: Any
 ) -> AsyncIterator[House]:
     """A server without HTTP, on which nothing happens by the clock."""
     named = graphs if isinstance(graphs, Mapping) else {"graph": graphs}
-    backend = backend or ScriptedBackend()
+    stores = stores or MemoryBackend().connect()
     settings = Settings(**{"poll": NEVER, "heartbeat": NEVER, "lease": 2 * NEVER, "drain": NEVER, **changes})
-    async with Runtime(named, backend=backend, settings=settings) as runtime:
-        yield House(runtime, backend.made[0])
+    async with Runtime(named, backend=ScriptedBackend(stores), settings=settings) as runtime:
+        yield House(runtime, stores)

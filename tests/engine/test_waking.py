@@ -1,12 +1,16 @@
 """Everything here runs with timers of an hour: what proceeds was woken by the event itself."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.graph import StateGraph
+from langgraph_sdk.runtime import ServerRuntime
 
 from fast_graph.auth.policy import ANONYMOUS
+from fast_graph.model.errors import RefusedError
 from tests.engine.scripted import (
     Gate,
     State,
@@ -161,14 +165,31 @@ async def test_a_delayed_run_starts_when_it_is_due() -> None:
         assert await server.wait(after_seconds=0.05) == {"log": ["a"]}
 
 
-async def test_a_run_created_during_a_state_edit_starts_as_the_edit_ends() -> None:
-    async with house(chain(a=note("a"))) as server:
+@pytest.mark.parametrize("node", ["a", "nowhere"])
+async def test_a_run_created_during_a_state_edit_starts_as_the_edit_ends(node: str) -> None:
+    editing, edited = asyncio.Event(), asyncio.Event()
+
+    async def make(runtime: ServerRuntime[None]) -> StateGraph[State]:
+        if runtime.access_context == "threads.update":
+            editing.set()
+            await edited.wait()
+        return chain(a=note("a"))
+
+    async def edit() -> None:
+        with suppress(RefusedError):
+            await server.runtime.states.update(
+                ANONYMOUS, "thread", values={"log": ["edit"]}, as_node=node, checkpoint=None
+            )
+
+    async with house(make) as server, asyncio.TaskGroup() as group:
         await server.wait()
-        async with server.stores.threads.hold("thread", scope={}):
-            run = await server.create()
-            await settled()
-            assert (await server.run(run)).status == "pending"
-        assert await server.result(run) == {"log": ["a", "a"]}
+        group.create_task(edit())
+        await editing.wait()
+        run = await server.create()
+        await settled()
+        assert (await server.run(run)).status == "pending"
+        edited.set()
+        assert await server.result(run) == {"log": ["a", "edit", "a"] if node == "a" else ["a", "a"]}
 
 
 async def test_a_node_that_is_a_plain_function_holds_up_no_other_run() -> None:

@@ -4,14 +4,21 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from threading import Event, Thread
+from typing import Any
 
 import httpx
 import uvicorn
 from fastapi import FastAPI
-from langgraph_sdk.client import LangGraphClient
+
+from fast_graph import Settings
 
 PATIENCE = 20
 """Seconds after which something that should happen is taken not to."""
+
+
+def settings(**changes: Any) -> Settings:
+    """The defaults, whatever the environment says; stopping waits for no run."""
+    return Settings.model_construct(**{"drain": 0, **changes})
 
 
 class TestServer(uvicorn.Server):
@@ -53,8 +60,3 @@ async def in_process(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         httpx.AsyncClient(transport=transport, base_url="http://server", timeout=PATIENCE) as client,
     ):
         yield client
-
-
-def sdk(client: httpx.AsyncClient) -> LangGraphClient:
-    """The official client over another."""
-    return LangGraphClient(client)

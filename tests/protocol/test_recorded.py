@@ -2,19 +2,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from fast_graph import Settings, fastGraph
+from fast_graph import fastGraph
 from tests.protocol.contract.compare import differences
 from tests.protocol.contract.explained import EXPLAINED, unexplained, unneeded
 from tests.protocol.contract.graphs import contract_graphs
 from tests.protocol.contract.recording import Recording, cases, record, recorded
 from tests.protocol.contract.report import DOCUMENT, document
 from tests.protocol.requirements import BY_ID, covers
-from tests.protocol.serving import served
+from tests.protocol.serving import served, settings
 
 
 @pytest.fixture(scope="module")
 def ours() -> Iterator[Recording]:
-    with served(fastGraph(contract_graphs(), settings=Settings(_env_file=None))) as address:
+    with served(fastGraph(contract_graphs(), settings=settings())) as address:
         yield record(address)
 
 

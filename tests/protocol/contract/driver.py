@@ -12,7 +12,7 @@ import httpx
 from tests.protocol.contract.placeholders import Placeholders
 
 Step = dict[str, Any]
-"""What was asked for under ``request``, and what came of it under ``status``, ``headers`` and ``body`` or ``frames``."""
+"""What was asked for (``request``) and what came of it (``status``, ``headers``, and ``body`` or ``frames``)."""
 Params = Mapping[str, str | int] | Sequence[tuple[str, str]]
 
 HEADERS = (

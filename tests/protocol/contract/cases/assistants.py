@@ -1,5 +1,7 @@
 """Assistants, their versions, and what their graphs look like."""
 
+from typing import Any
+
 from tests.protocol.contract.driver import Driver, unique
 from tests.protocol.contract.placeholders import ASSISTANTS, GRAPHS, NIL
 
@@ -63,7 +65,7 @@ def search_invalid(driver: Driver) -> None:
 
 
 def count(driver: Driver) -> None:
-    tagged = {"metadata": {"tag": unique()}}
+    tagged: dict[str, Any] = {"metadata": {"tag": unique()}}
     driver.assistant(**tagged)
     driver.assistant("chat", **tagged)
     driver.call("POST", "/assistants/count", tagged)

@@ -32,5 +32,6 @@ def _background(driver: Driver, **options: Any) -> None:
 def batch(driver: Driver) -> None:
     chat = {"assistant_id": "chat", "input": {"messages": []}}
     driver.call("POST", "/runs/batch", [{"assistant_id": "echo", "input": {"content": "1"}}, chat])
-    for body in ([], {}, [{"input": 1}]):
+    refused: list[Any] = [[], {}, [{"input": 1}]]
+    for body in refused:
         driver.call("POST", "/runs/batch", body)

@@ -38,7 +38,7 @@ class ItemRoutes:
     ) -> Response:
         """The item under a key, or null."""
         if key is None:
-            raise RefusedError("Key is required")
+            raise RefusedError("Say which item: the query needs a key")
         labels = [label for part in requests.listed(namespace) or () for label in part.split(".")]
         item = await self._items.get(caller_of(request), labels, key, refresh_ttl=refresh_ttl)
         return reply(None if item is None else item_json(item))

@@ -22,6 +22,8 @@ class MetaRoutes:
         routes = Routes(router, "meta")
         routes.add("GET /ok", self.ok)
         routes.add("GET /health", self.health)
+        for probed in ("/ok", "/health"):  # some health checks send HEAD
+            routes.add(f"HEAD {probed}", self.ok, include_in_schema=False)
         routes.add("GET /info", self.info)
         routes.add("GET /", self.root, include_in_schema=False)
 

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
 from fast_graph.graphs.serde import decode
 from fast_graph.model.lifecycle import MultitaskStrategy, ThreadStatus
@@ -51,12 +60,32 @@ class Body(BaseModel):
         return data
 
 
+class RunConfig(Body):
+    """What of LangChain's config a client may say."""
+
+    tags: list[str] | None = None
+    recursion_limit: int | None = Field(default=None, ge=1)
+    max_concurrency: int | None = Field(default=None, ge=1)
+    run_name: str | None = None
+    configurable: JsonObject | None = None
+    metadata: JsonObject | None = None
+
+
+def _checked_config(config: JsonObject) -> JsonObject:
+    RunConfig.model_validate(config)
+    return config
+
+
+AssistantConfig = Annotated[JsonObject, AfterValidator(_checked_config)]
+"""A config of which everything is kept, even what runs do not use."""
+
+
 class AssistantCreate(Body):
     """POST /assistants."""
 
     graph_id: str
     assistant_id: Uuid | None = None
-    config: JsonObject | None = None
+    config: AssistantConfig | None = None
     context: JsonObject | None = None
     metadata: JsonObject | None = None
     if_exists: IfExists = "raise"
@@ -68,7 +97,7 @@ class AssistantPatch(Body):
     """PATCH /assistants/{assistant_id}."""
 
     graph_id: str | None = None
-    config: JsonObject | None = None
+    config: AssistantConfig | None = None
     context: JsonObject | None = None
     metadata: JsonObject | None = None
     name: str | None = None
@@ -235,17 +264,6 @@ class HistorySearch(Body):
     metadata: JsonObject | None = None
     checkpoint: Checkpoint | None = None
     select: list[str] | None = None
-
-
-class RunConfig(Body):
-    """What of LangChain's config a client may say."""
-
-    tags: list[str] | None = None
-    recursion_limit: int | None = Field(default=None, ge=1)
-    max_concurrency: int | None = Field(default=None, ge=1)
-    run_name: str | None = None
-    configurable: JsonObject | None = None
-    metadata: JsonObject | None = None
 
 
 class RunCreate(Body):

@@ -1,6 +1,7 @@
 """How requests reach the handlers: JSON by orjson, and ids that contain slashes."""
 
 from collections.abc import Callable, Coroutine
+from json import JSONDecodeError
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -14,15 +15,35 @@ from fast_graph.auth.policy import ANONYMOUS, Caller
 from fast_graph.model.errors import InvalidError
 from fast_graph.services.assistants import is_uuid
 
+MOST_LEVELS = 200
+"""How deep the values in a body may be nested."""
+
+ORJSON_LEVELS = 254
+"""How deep orjson writes."""
+
 SLASH = "\ue000"
 """Stands for an encoded slash while a path is matched. Not printable, so no id contains it."""
 
 
 class JsonRequest(Request):
-    """A request whose body is parsed strictly: no NaN, no lone surrogates."""
+    """A request whose body is parsed strictly: no NaN, no lone surrogates, no bottomless nesting."""
 
     async def json(self) -> Any:
-        return orjson.loads(await self.body())
+        body = await self.body()
+        value = orjson.loads(body)
+        if body.count(b"[") + body.count(b"{") > MOST_LEVELS:
+            _check_depth(value)
+        return value
+
+
+def _check_depth(value: Any) -> None:
+    """Raises JSONDecodeError for what could not be written again, with our own levels around it."""
+    for _ in range(ORJSON_LEVELS - MOST_LEVELS):
+        value = [value]
+    try:
+        orjson.dumps(value)
+    except TypeError as error:
+        raise JSONDecodeError(f"Nested more than {MOST_LEVELS} levels deep", "", 0) from error
 
 
 class Route(APIRoute):

@@ -26,6 +26,9 @@ STREAM: dict[int | str, dict[str, Any]] = {
     200: {"description": "Server-sent events", "content": {"text/event-stream": {}}}
 }
 
+MOST_DIGITS = 18
+"""No event of a stream has a number with more."""
+
 
 class RunRoutes:
     """The handlers of runs. ``thread_id`` is None for those of stateless runs."""
@@ -286,6 +289,6 @@ def _position(last_event_id: str | None) -> int | None:
     if last_event_id in ("-1", "0"):
         return 0
     _, _, number = last_event_id.partition("-")
-    if not number.isdecimal():
+    if not number.isdecimal() or len(number) > MOST_DIGITS:
         raise InvalidError(f"Last-Event-ID is an id this stream has sent, or -1 for all, not {last_event_id[:80]!r}")
     return int(number)

@@ -73,6 +73,8 @@ class Execution:
         self._wish: Wish | None = None
         self._control = RunControl()
         self._task: asyncio.Task[None] | None = None
+        self.abandoned = False
+        """Whether the lease was lost on the way."""
 
     def heard(self, renewal: Renewal) -> None:
         """Act on a heartbeat's answer."""
@@ -111,7 +113,11 @@ class Execution:
             progress = Progress() if self._reason is not None else await self._follow_graph()
             await self._settle(progress)
         except LeaseLostError:
-            log.warning("lease lost: %s", self)
+            self._abandon()
+
+    def _abandon(self) -> None:
+        self.abandoned = True
+        log.warning("lease lost: %s", self)
 
     async def _follow_graph(self) -> Progress:
         """Run the graph in a task that ``stop`` can cancel, beside a publisher that brings its events to the log."""
@@ -223,7 +229,7 @@ class Execution:
         )
         match decision:
             case Abandon():
-                log.warning("lease lost: %s", self)
+                self._abandon()
             case Release():
                 await self._tools.queue.release(self.lease, delay=NO_DELAY)
                 log.info("run released: %s", self)

@@ -12,6 +12,7 @@ from fast_graph.engine.execution import Execution, Tools
 from fast_graph.graphs.serde import encode
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import NotFoundError
+from fast_graph.model.queries import RunQuery
 from fast_graph.model.records import Failure, Lease, Run
 from fast_graph.storage.runs import RunStore
 from fast_graph.storage.signals import CancelRequested, RunsReady, Signal, Signals
@@ -56,6 +57,7 @@ class Worker:
         self._bell = asyncio.Event()
         self._pulse = asyncio.Event()
         self._idle = asyncio.Event()
+        self._claiming = asyncio.Lock()
         self._draining = False
 
     @property
@@ -68,6 +70,7 @@ class Worker:
         """Claim and execute while the context lasts; at its end, drain."""
         # Each life has its own event loop, perhaps.
         self._bell, self._pulse, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._claiming = asyncio.Lock()
         self._draining = False
         async with asyncio.TaskGroup() as group:
             loops = [
@@ -102,13 +105,13 @@ class Worker:
     async def _claim(self, group: asyncio.TaskGroup) -> None:
         """Fill the free slots, or wait for the bell, for a slot, or for the next delayed run."""
         self._bell.clear()
-        free = 0 if self._draining else self._options.slots - len(self._running)
-        if free > 0:
-            leases = await self._queue.claim(self._options.name, limit=free, lease_for=self._lease_for)
+        async with self._claiming:
+            free = 0 if self._draining else self._options.slots - len(self._running)
+            leases = await self._queue.claim(self._options.name, limit=free, lease_for=self._lease_for) if free else ()
             for lease in leases:
                 self._start(group, lease)
-            if leases:
-                return
+        if leases:
+            return
         await _wait(self._bell, self._patience(await self._queue.next_due()))
 
     def _patience(self, due: datetime | None) -> float:
@@ -126,6 +129,8 @@ class Worker:
         run_id = execution.lease.run.run_id
         try:
             await execution.run()
+            if execution.abandoned:
+                await self._clear(execution.lease.run)
         except Exception:  # the lease runs out, and the run is taken up again
             log.exception("execution failed: %s", execution)
         finally:
@@ -135,19 +140,29 @@ class Worker:
             # The thread, or the slot, is free for the next run.
             self._bell.set()
 
+    async def _clear(self, run: Run) -> None:
+        """Forget what a run has written since its thread was deleted."""
+        try:
+            await self._runs.search(RunQuery(thread_id=run.thread_id, limit=1), scope={})
+        except NotFoundError:
+            await self._tools.checkpointer.adelete_thread(run.thread_id)
+
     async def _beat(self) -> None:
         """Renew every lease, hear what is wished, then take back what others have lost.
 
         In this order, so that a worker whose loop stood still renews its own leases before it reaps them.
         """
         self._pulse.clear()
+        await self._renew()
+        await self._reap()
+        await _wait(self._pulse, self._options.heartbeat)
+
+    async def _renew(self) -> None:
         executions = list(self._running.values())
         if executions:
             renewals = await self._queue.renew([one.lease for one in executions], lease_for=self._lease_for)
             for execution, renewal in zip(executions, renewals, strict=True):
                 execution.heard(renewal)
-        await self._reap()
-        await _wait(self._pulse, self._options.heartbeat)
 
     async def _reap(self) -> None:
         for lease in await self._queue.reap(max_attempts=self._options.max_attempts):
@@ -175,8 +190,9 @@ class Worker:
     async def _drain(self) -> None:
         """Claim no more; let runs come to their next checkpoint, then stop those that are left."""
         self._draining = True
-        for execution in list(self._running.values()):
-            execution.drain("shutdown")
+        async with self._claiming:  # what is being claimed at this moment is drained, too
+            for execution in list(self._running.values()):
+                execution.drain("shutdown")
         await self._until_idle(self._options.drain)
         for execution in list(self._running.values()):
             execution.stop("shutdown")

@@ -14,13 +14,16 @@ from fast_graph.graphs.registry import Graph
 from fast_graph.model.records import Json, Run
 
 CHECKPOINT_KEYS = ("checkpoint_id", "checkpoint_ns", "checkpoint_map")
+OWNERS = ("run_id", "thread_id")
 START_KEYS = ("update", "resume", "goto")
 
 
 def run_config(run: Run, kwargs: Json) -> RunnableConfig:
     """The config of one attempt at a run."""
     config: dict[str, Any] = {**kwargs["config"]}
-    config["metadata"] = {**config.get("metadata", {}), "run_attempt": run.attempt}
+    # LangGraph tells by these whose a checkpoint is, and prefers what the metadata says.
+    given = {key: value for key, value in config.get("metadata", {}).items() if key not in OWNERS}
+    config["metadata"] = {**given, "run_attempt": run.attempt}
     config["run_id"] = _run_id(run.run_id)
     return cast(RunnableConfig, config)
 

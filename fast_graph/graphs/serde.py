@@ -49,7 +49,7 @@ def decode(text: bytes) -> Any:
 
 def plain(value: Any) -> Any:
     """The value as JSON would carry it: only objects, lists, strings, numbers, booleans and null."""
-    return decode(encode(value))
+    return orjson.loads(encode(value))
 
 
 def _plain(value: Any) -> Any:

@@ -78,7 +78,7 @@ class Assistants:
             return found
         if not is_uuid(reference):
             known = ", ".join(self._system)
-            raise InvalidError(f"'{reference}' is neither an assistant's UUID nor a graph served here ({known})")
+            raise InvalidError(f"'{reference[:80]}' is neither an assistant's UUID nor a graph served here ({known})")
         return reference
 
     async def create(
@@ -167,7 +167,7 @@ class Assistants:
 
     def _check_graph(self, graph_id: str) -> None:
         if graph_id not in self._system:
-            raise NotFoundError(f"Graph '{graph_id}' is not served here; these are: {', '.join(self._system)}")
+            raise NotFoundError(f"Graph '{graph_id[:80]}' is not served here; these are: {', '.join(self._system)}")
 
 
 def with_mirrored_context(values: Mapping[str, Any]) -> dict[str, Any]:

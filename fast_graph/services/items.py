@@ -101,7 +101,7 @@ def _checked(namespace: Sequence[str]) -> tuple[str, ...]:
         raise RefusedError("A namespace needs at least one label")
     for label in namespace:
         if not label or "." in label:
-            raise InvalidError(f"A namespace label is a non-empty string without periods, not {label!r}")
+            raise InvalidError(f"A namespace label is a non-empty string without periods, not {label[:80]!r}")
     if namespace[0] == RESERVED_ROOT:
         raise RefusedError(f"The root label '{RESERVED_ROOT}' is reserved: choose another")
     return tuple(namespace)
@@ -112,7 +112,7 @@ def _check_filter(wanted: Json) -> None:
         operators = [key for key in condition if key.startswith("$")] if isinstance(condition, dict) else []
         unknown = sorted(set(operators) - OPERATORS)
         if unknown:
-            raise RefusedError(f"Unknown operator {unknown[0]}: use one of {', '.join(sorted(OPERATORS))}")
+            raise RefusedError(f"Unknown operator {unknown[0][:80]}: use one of {', '.join(sorted(OPERATORS))}")
         for operator in sorted(ORDERS.intersection(operators)):
             if not _is_number(condition[operator]):
                 raise RefusedError(f"{operator} compares numbers, and this is not one: {condition[operator]!r}")

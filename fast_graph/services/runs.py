@@ -231,14 +231,14 @@ class Runs:
             stopped = await self._store.request_cancel(list(readers), action, scope=scope)
             await self._announce(stopped)
             for run in stopped:
-                if run.status == "running":
-                    await readers[run.run_id].result(idle=self._stop_patience)
+                if run.status == "running" and await readers[run.run_id].result(idle=self._stop_patience) is None:
+                    await self._streams.close(run.run_id, CANCELLED, keep=False)  # it does not listen: cut it off
 
 
 def _check(request: RunRequest, thread_id: str | None) -> None:
     checkpoint_id = request.checkpoint.get("checkpoint_id")
     if checkpoint_id is not None and not is_uuid(checkpoint_id):
-        raise InvalidError(f"A checkpoint id is a UUID, not {checkpoint_id!r}")
+        raise InvalidError(f"A checkpoint id is a UUID, not {checkpoint_id[:80]!r}")
     if thread_id is None and (request.command or {}).get("resume") is not None:
         raise RefusedError("Resuming needs the thread that was interrupted: create the run on its thread_id")
     if request.context and request.config.get("configurable"):

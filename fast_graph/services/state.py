@@ -114,7 +114,7 @@ class States:
     @asynccontextmanager
     async def _graph(self, thread: Thread) -> AsyncIterator[Graph | None]:
         graph_id = thread.metadata.get("graph_id")
-        if graph_id is None:
+        if not isinstance(graph_id, str):
             yield None
             return
         async with self._graphs.open(graph_id, "threads.read", _config(thread)) as graph:

@@ -47,6 +47,10 @@ META = (
     R("errors.unknown_fields", "platform 0", "Unknown fields of a body are ignored"),
     R("errors.null_fields", "platform 0", "A null counts as left out",
       "the platform refuses it in some fields: clients in some languages send null for what is not set"),
+    R("errors.numbers_as_text", "platform 0", "Numbers may be written as text",
+      "the platform refuses them in bodies: what is meant is clear"),
+    R("errors.query_values", "platform 0", "A query value that does not fit is 422",
+      "the platform takes some of them for false: a mistake in an address should show"),
     R("errors.typed", "sdk", "The client raises its typed errors, with the server's text"),
     R("errors.unexpected", "platform 0", "What nobody expected is 500 with an id to look for in the log, and no more",
       "the platform answers in plain text without an id: with one, the log's entry can be found"),
@@ -310,6 +314,8 @@ STORE = (
     R("store.ttl", "platform 7", "ttl and refresh_ttl are checked and not acted upon in memory",
       "the platform's sweeper removes expired items: the memory backend keeps them until they are deleted"),
     R("store.get", "platform 7", "An item has its namespace, key, value and times; an absent one is null"),
+    R("store.get.nowhere", "platform 7", "Without a namespace, or with an empty key, an item is null",
+      "the platform refuses both: nothing can be there, and that is the answer"),
     R("store.delete", "platform 7", "A removed item is gone; removing it again is fine"),
     R("store.search", "platform 7", "Search finds what is below a namespace, in pages, oldest first"),
     R("store.search.query", "platform 7", "query is accepted; without an index it changes nothing"),
@@ -345,6 +351,7 @@ WALK = (
     R("walk.store", "sdk", "The store is filled, paged through, read and emptied"),
     R("walk.gather", "sdk", "Many runs are created at once and joined"),
     R("walk.errors", "sdk", "Conflicts, unknown things and nonsense are the client's typed errors"),
+    R("walk.sync", "sdk", "The client without async gets the same"),
     R("walk.client_timeout", "sdk", "A client that gives up waiting leaves its run well"),
 )  # fmt: skip
 
@@ -352,6 +359,7 @@ FIELDS = (
     R("fields.known", "platform 0", "Every field and query parameter that the platform takes is known here"),
     R("fields.checkpoint_thread", "platform 5", "The thread in a checkpoint's place is ignored",
       "the platform sends empty values if it is another one: the path names the thread"),
+    R("fields.checkpoint_ns", "platform 4.1", "A checkpoint's place may be inside of a subgraph"),
     R("recorded.cases", "platform", "The recorded cases give what the platform gave, the explained differences apart"),
     R("recorded.document", "fast_graph", "docs/compatibility.md says how many do"),
 )  # fmt: skip

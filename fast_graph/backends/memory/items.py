@@ -1,12 +1,13 @@
 """The graphs' long-term store in memory: LangGraph's own, made to keep copies and to forget empty namespaces."""
 
-from collections.abc import Iterable
+import operator
+from collections.abc import Callable, Iterable
 from copy import copy
 from typing import Any, cast
 
 import orjson
 from langgraph.store.base import GetOp, Item, Op, PutOp, Result, SearchOp
-from langgraph.store.memory import InMemoryStore, _compare_values
+from langgraph.store.memory import InMemoryStore
 
 
 class MemoryStore(InMemoryStore):
@@ -25,7 +26,7 @@ class MemoryStore(InMemoryStore):
         return [_fresh(result) for result in results]
 
     def _filter_items(self, op: SearchOp) -> list[tuple[Item, list[list[float]]]]:
-        """What LangGraph's own compares as numbers, whether it is one or not, passes here only if it is."""
+        """LangGraph's own fails where a value cannot be compared; here such an item does not pass."""
         if not op.filter:
             return super()._filter_items(op)
         everything = super()._filter_items(op._replace(filter=None, limit=-1))
@@ -42,10 +43,28 @@ class MemoryStore(InMemoryStore):
                 del self._data[op.namespace]
 
 
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "$eq": operator.eq,
+    "$ne": operator.ne,
+    "$gt": operator.gt,
+    "$gte": operator.ge,
+    "$lt": operator.lt,
+    "$lte": operator.le,
+}
+
+
 def _passes(value: Any, condition: Any) -> bool:
+    if not isinstance(condition, dict):
+        return bool(value == condition)
+    if any(name in COMPARISONS for name in condition):
+        return all(_holds(name, value, operand) for name, operand in condition.items())
+    return isinstance(value, dict) and all(_passes(value.get(key), wanted) for key, wanted in condition.items())
+
+
+def _holds(name: str, value: Any, operand: Any) -> bool:
     try:
-        return bool(_compare_values(value, condition))
-    except (TypeError, ValueError):
+        return bool(COMPARISONS[name](value, operand))
+    except TypeError:  # one of the two has no order: an item without the key, say
         return False
 
 

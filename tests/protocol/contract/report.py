@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.protocol.contract.explained import EXPLAINED
 from tests.protocol.contract.recording import recorded
-from tests.protocol.requirements import REQUIREMENTS
+from tests.protocol.requirements import BY_ID, REQUIREMENTS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "compatibility.md"
 
@@ -24,6 +24,11 @@ the tests:
   FastGraph knowingly does something else. Each entry has a test, most of them through the official clients.
 """
 
+LEGEND = """\
+Each line names the exact places: in the step of that number, counted from 0, the part of the answer. Everything else in
+these cases is as recorded.
+"""
+
 
 def document() -> str:
     """The whole text."""
@@ -32,7 +37,7 @@ def document() -> str:
         "## Recorded cases\n",
         _lines(_cases()),
         "## Differences in the recorded cases\n",
-        "Everything else in these cases is as recorded.\n",
+        LEGEND,
         _lines(_explained()),
         "## All known differences\n",
         _lines(_divergences()),
@@ -59,11 +64,12 @@ def _area(case: str) -> str:
 
 
 def _explained() -> Iterator[str]:
-    yield "| Case | Where | What we do, and why |"
-    yield "|---|---|---|"
+    yield "| Case | Where | What we do | Why not as the platform |"
+    yield "|---|---|---|---|"
     for entry in EXPLAINED:
         where = ", ".join(f"`{path}`" for path in entry.paths)
-        yield f"| {entry.case} | {where} | {entry.reason} |"
+        requirement = BY_ID[entry.requirement]
+        yield f"| {entry.case} | {where} | {requirement.behaviour} | {requirement.divergence} |"
 
 
 def _divergences() -> Iterator[str]:

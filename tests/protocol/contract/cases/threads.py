@@ -31,7 +31,7 @@ def create_supersteps(driver: Driver) -> None:
 
 def get_errors(driver: Driver) -> None:
     driver.call("GET", f"/threads/{NIL}")
-    driver.call("GET", "/threads/bad")
+    driver.call("GET", "/threads/not-a-uuid")
 
 
 def patch(driver: Driver) -> None:
@@ -46,7 +46,7 @@ def delete(driver: Driver) -> None:
     thread = driver.thread()
     driver.call("DELETE", f"/threads/{thread}")
     driver.call("DELETE", f"/threads/{thread}")
-    driver.call("DELETE", "/threads/bad")
+    driver.call("DELETE", "/threads/not-a-uuid")
 
 
 def after_run(driver: Driver) -> None:
@@ -64,7 +64,7 @@ def search_extract(driver: Driver) -> None:
 
 
 def search_invalid(driver: Driver) -> None:
-    for body in ({"status": "zzz"}, {"sort_by": "zzz"}, {"limit": 0}, {"select": ["zzz"]}, {"ids": ["bad"]}):
+    for body in ({"status": "zzz"}, {"sort_by": "zzz"}, {"limit": 0}, {"select": ["zzz"]}, {"ids": ["not-a-uuid"]}):
         driver.call("POST", "/threads/search", body)
 
 

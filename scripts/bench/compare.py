@@ -25,7 +25,7 @@ import aiohttp
 import psutil
 import uvloop
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 SERVERS = ("floor", "ours")
 TOKENS = 500
 TARGETS = {
@@ -183,8 +183,17 @@ async def serving(name: str) -> AsyncIterator[Server]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "uvicorn", f"{name}:app", "--port", str(port), "--log-level", "warning"]
-    process = subprocess.Popen([*command, "--app-dir", str(HERE)], cwd=HERE.parent.parent)  # noqa: ASYNC220 - at once
+    command = [
+        sys.executable,
+        "-m",
+        "uvicorn",
+        f"scripts.bench.{name}:app",
+        "--port",
+        str(port),
+        "--log-level",
+        "warning",
+    ]
+    process = subprocess.Popen(command, cwd=ROOT)  # noqa: ASYNC220 - at once
     try:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as session:

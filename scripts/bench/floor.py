@@ -5,13 +5,14 @@ from typing import Any
 from uuid import uuid4
 
 import orjson
-from graphs import BUILDERS
 from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+
+from scripts.bench.graphs import BUILDERS
 
 ALONE = {name: builder.compile() for name, builder in BUILDERS.items()}
 SAVER = InMemorySaver()

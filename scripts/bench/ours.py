@@ -1,7 +1,6 @@
 """The same graphs behind FastGraph, on the memory backend."""
 
-from graphs import BUILDERS
-
 from fast_graph import fastGraph
+from scripts.bench.graphs import BUILDERS
 
 app = fastGraph(graphs=BUILDERS)

@@ -1,13 +1,11 @@
 """Records as server-sent events, and answers that take their time."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
 
 from fastapi import Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from fast_graph.graphs.failures import describe
 from fast_graph.graphs.serde import encode
@@ -57,18 +55,13 @@ class EventStream(EventSourceResponse):
             headers=headers,
             ping=HEARTBEAT,
             ping_message_factory=lambda: ServerSentEvent(comment="heartbeat"),
-            client_close_handler_callable=self._hung_up,
+            client_close_handler_callable=_on_hanging_up(feed, gone),
         )
         self._feed = feed
-        self._gone = gone
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._feed:
             await super().__call__(scope, receive, send)
-
-    async def _hung_up(self, message: Any) -> None:
-        if self._gone is not None and not self._feed.ended:
-            await self._gone()
 
 
 async def _frames(feed: Feed, modes: frozenset[str] | None) -> AsyncIterator[bytes]:
@@ -97,32 +90,36 @@ class Waiting(Response):
         async with self._feed:
             result = await self._feed.result(patience=GRACE)
             if result is None:
-                await self._take_time(receive, send)
+                await self._in_time()(scope, receive, send)
             else:
-                await self._start(send, {b"content-length": b"%d" % len(result)})
-                await send({"type": "http.response.body", "body": result})
+                await self._at_once(result, send)
 
-    async def _start(self, send: Send, more: Mapping[bytes, bytes]) -> None:
+    def _in_time(self) -> EventSourceResponse:
+        """A stream, too, if not of events: it ends when the client hangs up, or the server stops."""
+        return EventSourceResponse(
+            _whole(self._feed),
+            headers={name: value for name, value in self.headers.items() if name != "content-length"},
+            media_type=self.media_type,
+            ping=0,
+            client_close_handler_callable=_on_hanging_up(self._feed, self._gone),
+        )
+
+    async def _at_once(self, result: bytes, send: Send) -> None:
         headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]
-        await send({"type": "http.response.start", "status": self.status_code, "headers": [*headers, *more.items()]})
-
-    async def _take_time(self, receive: Receive, send: Send) -> None:
-        await self._start(send, {})
-        async with asyncio.TaskGroup() as group:
-            answering = group.create_task(self._answer(send))
-            listening = group.create_task(self._listen(receive, answering))
-            await asyncio.wait([answering])
-            listening.cancel()
-
-    async def _answer(self, send: Send) -> None:
-        while (result := await self._feed.result(patience=HEARTBEAT)) is None:
-            await send({"type": "http.response.body", "body": b"\n", "more_body": True})
+        headers.append((b"content-length", b"%d" % len(result)))
+        await send({"type": "http.response.start", "status": self.status_code, "headers": headers})
         await send({"type": "http.response.body", "body": result})
 
-    async def _listen(self, receive: Receive, answering: asyncio.Task[None]) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        if not self._feed.ended:
-            answering.cancel()
-            if self._gone is not None:
-                await self._gone()
+
+async def _whole(feed: Feed) -> AsyncIterator[bytes]:
+    while (result := await feed.result(patience=HEARTBEAT)) is None:
+        yield b"\n"
+    yield result
+
+
+def _on_hanging_up(feed: Feed, gone: Gone | None) -> Callable[[Message], Awaitable[None]]:
+    async def hung_up(message: Message) -> None:
+        if gone is not None and not feed.ended:
+            await gone()
+
+    return hung_up

@@ -33,7 +33,8 @@ class State(TypedDict):
     log: Annotated[list[str], joined]
 
 
-Node = Callable[[State], Any]
+Node = Any
+"""A function of the state."""
 
 
 class Gate:
@@ -60,7 +61,7 @@ class Gate:
 
 
 class Stubborn(Gate):
-    """A gate that cannot be cancelled, only opened."""
+    """A gate that is opened, not cancelled: it ignores that five times."""
 
     def __init__(self, name: str = "stubborn") -> None:
         super().__init__(name)
@@ -69,11 +70,13 @@ class Stubborn(Gate):
     async def __call__(self, state: State) -> State:
         self.entered += 1
         self.reached.set()
-        while not self.opened.is_set():
+        for _ in range(5):
             try:
                 await self.opened.wait()
+                break
             except asyncio.CancelledError:
                 self.cancelled.set()
+        await self.opened.wait()
         return {"log": [self.name]}
 
 
@@ -224,13 +227,18 @@ class House:
 
     async def ended(self, run: Run) -> None:
         """Waits until the worker has let go of the run, whatever became of it."""
-        while run.run_id in self.runtime.worker.running:
-            await asyncio.sleep(0)
+        await until(lambda: run.run_id not in self.runtime.worker.running)
 
 
 def asked(graph: str, request: Mapping[str, Any]) -> RunRequest:
     """A request that works without being told anything."""
     return RunRequest(**{"assistant_id": graph, "input": {"log": []}, "if_not_exists": "create", **request})
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Lets others go on until the condition holds."""
+    while not condition():  # noqa: ASYNC110 - nobody announces what tests are curious about
+        await asyncio.sleep(0)
 
 
 async def settled() -> None:

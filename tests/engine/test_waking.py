@@ -4,7 +4,6 @@ import asyncio
 from contextlib import suppress
 
 import pytest
-
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph import StateGraph
 from langgraph_sdk.runtime import ServerRuntime
@@ -22,6 +21,7 @@ from tests.engine.scripted import (
     records,
     settled,
     told,
+    until,
     values_of,
 )
 
@@ -115,8 +115,7 @@ async def test_no_more_runs_than_slots_go_on_at_a_time() -> None:
     gate = Gate()
     async with house(chain(gate=gate), worker_slots=3) as server:
         runs = [await server.create(f"thread-{index}") for index in range(10)]
-        while gate.inside < 3:
-            await asyncio.sleep(0)
+        await until(lambda: gate.inside == 3)
         await server.ring()
         await settled()
         assert len(server.runtime.worker.running) == 3
@@ -153,11 +152,10 @@ async def test_a_cancelled_pending_run_ends_at_once() -> None:
 
 async def test_a_deleted_thread_is_gone_at_once() -> None:
     gate = Gate()
-    async with house(chain(gate=gate)) as server:
-        async with await server.start() as feed:
-            await gate.reached.wait()
-            await server.runtime.threads.delete(ANONYMOUS, "thread")
-            assert await told(feed) == {}
+    async with house(chain(gate=gate)) as server, await server.start() as feed:
+        await gate.reached.wait()
+        await server.runtime.threads.delete(ANONYMOUS, "thread")
+        assert await told(feed) == {}
 
 
 async def test_a_delayed_run_starts_when_it_is_due() -> None:

@@ -2,19 +2,18 @@
 
 import asyncio
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypedDict
 
-from langchain_core.runnables import RunnableConfig
 from langgraph.config import get_stream_writer
 from langgraph.errors import GraphDrained, GraphInterrupt, ParentCommand
 from langgraph.graph import END, START, StateGraph
 from langgraph.types import Command, interrupt
 
 MEBIBYTE = 1024 * 1024
-Node = Callable[..., Any]
+Node = Any
+"""A function of the state, or a compiled graph."""
 
 
 def _joined(left: list[Any], right: list[Any]) -> list[Any]:
@@ -81,7 +80,7 @@ async def slowly(state: State) -> State:
     return {"log": ["slept"]}
 
 
-class Masked(Exception):
+class MaskedError(Exception):
     """An exception whose text is nobody's business."""
 
 
@@ -89,7 +88,7 @@ class Beyond(BaseException):
     """Not even an Exception."""
 
 
-class Unspeakable(ValueError):
+class UnspeakableError(ValueError):
     """An exception that cannot be shown."""
 
     def __str__(self) -> str:
@@ -99,7 +98,7 @@ class Unspeakable(ValueError):
 
 
 def _group() -> BaseException:
-    return ExceptionGroup("several", [ValueError("one"), Masked("two")])
+    return ExceptionGroup("several", [ValueError("one"), MaskedError("two")])
 
 
 def _base_group() -> BaseException:
@@ -108,10 +107,10 @@ def _base_group() -> BaseException:
 
 RAISED: Mapping[str, Callable[[], BaseException]] = {
     "value": lambda: ValueError("a value is wrong"),
-    "masked": lambda: Masked("secret"),
+    "masked": lambda: MaskedError("secret"),
     "surrogate": lambda: ValueError("\ud800"),
     "huge": lambda: ValueError("x" * MEBIBYTE),
-    "unspeakable": Unspeakable,
+    "unspeakable": UnspeakableError,
     "group": _group,
     "base group": _base_group,
     "beyond": lambda: Beyond("beyond"),
@@ -132,12 +131,14 @@ RAISED: Mapping[str, Callable[[], BaseException]] = {
 def _raising(name: str) -> tuple[Node, Node]:
     async def act(state: State) -> State:
         if state["where"] == name:
-            raise RAISED[state["how"]]()
+            make = RAISED[state["how"]]
+            raise make()
         return {"log": [name]}
 
     def act_in_thread(state: State) -> State:
         if state["where"] == name:
-            raise RAISED[state["how"]]()
+            make = RAISED[state["how"]]
+            raise make()
         return {"log": [name]}
 
     return act, act_in_thread
@@ -148,10 +149,6 @@ def raising(*, sync: bool) -> StateGraph[State]:
     node = {name: _raising(name)[sync] for name in ("first", "middle", "inner", "last")}
     inner = chain(inner=node["inner"]).compile()
     return chain(first=node["first"], middle=node["middle"], below=inner, last=node["last"])
-
-
-async def leave(state: State) -> State:
-    sys.exit(3)
 
 
 class Opaque:
@@ -182,7 +179,7 @@ def block(state: State) -> State:
     return {"log": ["blocked"]}
 
 
-async def about_config(state: State, config: RunnableConfig) -> State:
+async def process(state: State) -> State:
     return {"value": os.getpid()}
 
 
@@ -197,5 +194,5 @@ GRAPHS: Mapping[str, object] = {
     "unserialisable": chain(unserialisable=unserialisable),
     "ask": chain(ask=ask),
     "block": chain(block=block),
-    "process": chain(about_config=about_config),
+    "process": chain(process=process),
 }

@@ -1,6 +1,6 @@
 """The server that tests start as a process of its own."""
 
 from fast_graph import fastGraph
-from tests.integration.graphs import GRAPHS, chain, leave
+from tests.integration.graphs import GRAPHS
 
-app = fastGraph({**GRAPHS, "leave": chain(leave=leave)})
+app = fastGraph(GRAPHS)

@@ -1,5 +1,6 @@
 """``fastGraph``: graphs in, a complete FastAPI app out."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, cast
@@ -20,6 +21,9 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
 
 EXPOSED = ["x-pagination-total", "x-pagination-next", "content-location", "location"]
 """Headers that pages of other origins may read: paging, and where to come back to."""
+
+SAMPLE_IDS = ("some_id", "1", "00000000-0000-0000-0000-000000000000")
+"""Ids as different routes may want them."""
 
 DESCRIPTION = "LangGraph graphs behind the API that RemoteGraph, langgraph_sdk and LangGraph Studio speak."
 
@@ -94,9 +98,10 @@ def _check_paths(app: FastAPI, runtime: Runtime) -> None:
 
 
 def _check_free(app: FastAPI, method: str, path: str) -> None:
-    scope = {"type": "http", "method": method, "path": path, "root_path": "", "headers": [], "app": app}
+    paths = [re.sub(r"\{\w+\}", sample, path) for sample in SAMPLE_IDS]
+    scopes = [{"type": "http", "method": method, "path": one, "root_path": "", "headers": []} for one in paths]
     for route in app.router.routes:
-        if route.matches(dict(scope))[0] is Match.FULL:
+        if any(route.matches({**scope, "app": app})[0] is Match.FULL for scope in scopes):
             theirs = getattr(route, "path", "") or "a router it includes"
             raise ConfigurationError(
                 f"The app answers {method} {path} itself ({theirs}), but the server needs it: move it"

@@ -94,7 +94,9 @@ class Runtime:
             new_id=new_id,
             stop_patience=self.settings.poll,
         )
-        self.states = States(stores.threads, signals=stores.signals, graphs=self.graphs, policy=policy)
+        self.states = States(
+            stores.threads, stores.checkpointer, signals=stores.signals, graphs=self.graphs, policy=policy
+        )
         self.threads = Threads(
             stores.threads,
             stores.checkpointer,

@@ -1,11 +1,13 @@
 """/assistants."""
 
+import contextlib
+
 from fastapi import APIRouter, Request, Response
 
 from fast_graph.api import requests
 from fast_graph.api.present import assistant_json, no_content, page_headers, reply, selected, version_json
 from fast_graph.api.routing import Routes, caller_of, path_id
-from fast_graph.model.errors import InvalidError
+from fast_graph.model.errors import InvalidError, NotFoundError
 from fast_graph.model.queries import AssistantQuery
 from fast_graph.services.assistants import Assistants
 from fast_graph.services.threads import Threads
@@ -64,7 +66,8 @@ class AssistantRoutes:
         caller = caller_of(request)
         theirs = await self._assistants.delete(caller, path_id(assistant_id))
         for thread_id in theirs if delete_threads else ():
-            await self._threads.delete(caller, thread_id)
+            with contextlib.suppress(NotFoundError):
+                await self._threads.delete(caller, thread_id)
         return no_content()
 
     async def graph(self, request: Request, assistant_id: str, xray: str = "false") -> Response:
@@ -109,6 +112,6 @@ def _xray(text: str) -> int | bool:
     """``true``, ``false``, or how deep to look. Raises InvalidError."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
-    if not text.isdecimal() or int(text) < 1:
+    if not text.isdecimal() or len(text) > 3 or int(text) < 1:
         raise InvalidError(f"xray is true, false or a positive number, not {text!r}")
     return int(text)

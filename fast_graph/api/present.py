@@ -99,7 +99,7 @@ def found_thread_json(
 
 def extract_path(path: str) -> Sequence[str | int]:
     """``values.log[0]`` as its steps. Raises InvalidError unless it begins at a column that can be picked from."""
-    steps = [int(index) if index else name for name, index in re.findall(r"([^.\[\]]+)|\[(-?\d+)\]", path)]
+    steps = [int(index) if index else name for name, index in re.findall(r"([^.\[\]]+)|\[(-?\d{1,9})\]", path)]
     if not steps or steps[0] not in EXTRACT_ROOTS:
         raise InvalidError(f"An extract path begins with {', '.join(EXTRACT_ROOTS)}; '{path}' does not")
     return steps

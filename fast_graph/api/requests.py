@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
+import orjson
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -14,7 +15,6 @@ from pydantic import (
     model_validator,
 )
 
-from fast_graph.graphs.serde import decode
 from fast_graph.model.lifecycle import MultitaskStrategy, ThreadStatus
 from fast_graph.services.runs import RunRequest
 
@@ -391,7 +391,7 @@ def _items(value: str) -> list[str]:
     if not value.startswith("["):
         return [value] if value else []
     try:
-        parsed = decode(value.encode())
+        parsed = orjson.loads(value)
     except ValueError:
         return [value]
     return [str(item) for item in parsed]

@@ -118,7 +118,7 @@ def path_uuid(text: str, what: str) -> str:
     """An id that has to be a UUID. Raises InvalidError."""
     if not is_uuid(text):
         raise InvalidError(f"Invalid {what} ID: it is a UUID, not {path_id(text)[:80]!r}")
-    return text
+    return text.lower()
 
 
 def quoted(text: str) -> str:

@@ -165,7 +165,8 @@ class RunRoutes:
         return await self._join(caller_of(request), None, run_id, cancel=cancel_on_disconnect)
 
     async def _join(self, caller: Caller, thread_id: str | None, run_id: str, *, cancel: bool) -> Response:
-        path = _run_path(thread_id, path_uuid(run_id, "run"))
+        run_id = path_uuid(run_id, "run")
+        path = _run_path(thread_id, run_id)
         headers = _headers(path, "join")
         try:
             feed = await self._streams.join(caller, thread_id, run_id, after=None)
@@ -210,7 +211,8 @@ class RunRoutes:
         *,
         cancel: bool,
     ) -> Response:
-        path = _run_path(thread_id, path_uuid(run_id, "run"))
+        run_id = path_uuid(run_id, "run")
+        path = _run_path(thread_id, run_id)
         headers = _headers(path, "stream")
         try:
             feed = await self._streams.join(caller, thread_id, run_id, after=_position(last_event_id))
@@ -244,7 +246,7 @@ class RunRoutes:
     async def _cancel(
         self, caller: Caller, thread_id: str | None, run_id: str, action: CancelAction, *, wait: bool
     ) -> Response:
-        path_uuid(run_id, "run")
+        run_id = path_uuid(run_id, "run")
         if not wait:
             await self._runs.cancel(caller, thread_id, [run_id], action)
             return Response(status_code=202)

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 
+from anyio import CancelScope
 from fastapi import Response
 from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Message, Receive, Scope, Send
@@ -120,6 +121,7 @@ async def _whole(feed: Feed) -> AsyncIterator[bytes]:
 def _on_hanging_up(feed: Feed, gone: Gone | None) -> Callable[[Message], Awaitable[None]]:
     async def hung_up(message: Message) -> None:
         if gone is not None and not feed.ended:
-            await gone()
+            with CancelScope(shield=True):  # the run may end on the way, and the response with it
+                await gone()
 
     return hung_up

@@ -18,7 +18,7 @@ from langgraph.runtime import RunControl
 
 from fast_graph.engine.outcome import Abandon, Ending, Release, StopReason, outcome_of
 from fast_graph.engine.publisher import Publisher
-from fast_graph.graphs.config import context_for, resumed, run_config, run_input
+from fast_graph.graphs.config import context_for, fenced, resumed, run_config, run_input
 from fast_graph.graphs.failures import describe
 from fast_graph.graphs.registry import Graph, Registry
 from fast_graph.graphs.serde import decode, encode
@@ -34,6 +34,8 @@ log = logging.getLogger("fast_graph.engine")
 NOTHING = b"{}"
 NO_DELAY = timedelta()
 DRAINING = frozenset({"shutdown", "pause"})
+BY_ITSELF = frozenset({"shutdown", "timeout"})
+"""Reasons to stop that do not count any more once the graph has come to its own end."""
 OBSERVING = frozenset({"checkpoints", "debug"})
 """Stream modes that show checkpoints; without them nobody sees those of a temporary thread."""
 
@@ -73,6 +75,8 @@ class Execution:
         self._wish: Wish | None = None
         self._control = RunControl()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._over = False
         self.abandoned = False
         """Whether the lease was lost on the way."""
 
@@ -82,11 +86,19 @@ class Execution:
             self.stop("lease_lost")
         elif renewal.wish is not None:
             self._obey(renewal.wish)
+        elif self._stopping and self._task is not None:
+            self._task.cancel()  # it did not listen the last time
 
     def stop(self, reason: StopReason, wish: Wish | None = None) -> None:
-        """Make the graph stop at once. The first reason counts, but a lost lease overrides it."""
-        if self._reason is None or reason == "lease_lost":
+        """Make the graph stop at once. The first reason counts, but a rollback overrides an interrupt, and a lost
+        lease everything.
+        """
+        if self._over and reason in BY_ITSELF:
+            return
+        upgraded = (self._reason, reason) == ("interrupt", "rollback")
+        if self._reason is None or upgraded or reason == "lease_lost":
             self._reason, self._wish = reason, wish
+        self._stopping = True
         # A node may swallow its cancellation: then the graph stops after its superstep.
         self._control.request_drain(reason)
         if self._task is not None:
@@ -94,7 +106,7 @@ class Execution:
 
     def drain(self, reason: StopReason) -> None:
         """Make the graph stop after its current superstep, with the checkpoint written."""
-        if self._reason is None:
+        if self._reason is None and not self._over:
             self._reason = reason
             self._control.request_drain(reason)
 
@@ -162,6 +174,9 @@ class Execution:
             return  # `drain` asked for it: the reason is held already
         except asyncio.CancelledError:
             raise
+        except LeaseLostError:
+            self._reason = "lease_lost"
+            return
         except BaseException as error:
             progress.error = describe(error)
             log.warning("run failed: %s", self, exc_info=error)
@@ -169,13 +184,15 @@ class Execution:
 
     def _ended_by_itself(self) -> None:
         """A drained graph that stopped for its own reasons is not handed over: resumed, it would walk past them."""
-        if self._reason in DRAINING and self._task is not None and not self._task.cancelling():
-            self._reason = None
+        if self._task is not None and not self._task.cancelling():
+            self._over = True
+            if self._reason in DRAINING:
+                self._reason = None
 
     async def _publish_graph(self, publisher: Publisher, progress: Progress) -> None:
         run, kwargs = self._run, self._kwargs
         await publisher.put(Event("metadata", encode({"run_id": run.run_id, "attempt": run.attempt})))
-        config = run_config(run, kwargs)
+        config = fenced(run_config(run, kwargs), self.lease.token)
         async with self._tools.graphs.open(self._graph_id, "threads.create_run", config, kwargs["context"]) as graph:
             stream = GraphStream(graph, modes=kwargs["stream_mode"], subgraphs=kwargs["subgraphs"])
             given, config = await self._entry(config)

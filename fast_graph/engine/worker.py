@@ -17,6 +17,9 @@ from fast_graph.model.records import Failure, Lease, Run
 from fast_graph.storage.runs import RunStore
 from fast_graph.storage.signals import CancelRequested, RunsReady, Signal, Signals
 
+INSISTENCE = 10
+"""How often a run that swallows its cancellation is cancelled again while the worker drains."""
+
 log = logging.getLogger("fast_graph.engine")
 
 EXHAUSTED = Failure(error="AttemptsExhausted", message="The run lost its worker too often and is not tried again")
@@ -194,9 +197,10 @@ class Worker:
             for execution in list(self._running.values()):
                 execution.drain("shutdown")
         await self._until_idle(self._options.drain)
-        for execution in list(self._running.values()):
-            execution.stop("shutdown")
-        await self._until_idle(self._options.drain)
+        for _ in range(INSISTENCE):
+            for execution in list(self._running.values()):
+                execution.stop("shutdown")
+            await self._until_idle(self._options.drain / INSISTENCE)
 
     async def _until_idle(self, patience: float) -> None:
         if self._running:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
 from fast_graph.graphs.registry import Graph
-from fast_graph.model.records import Json, Run
+from fast_graph.model.records import FENCE_KEY, Json, Run
 
 CHECKPOINT_KEYS = ("checkpoint_id", "checkpoint_ns", "checkpoint_map")
 OWNERS = ("run_id", "thread_id")
@@ -26,6 +26,11 @@ def run_config(run: Run, kwargs: Json) -> RunnableConfig:
     config["metadata"] = {**given, "run_attempt": run.attempt}
     config["run_id"] = _run_id(run.run_id)
     return cast(RunnableConfig, config)
+
+
+def fenced(config: RunnableConfig, token: int) -> RunnableConfig:
+    """The same config, by which a checkpointer can tell whether the writer still holds its lease."""
+    return {**config, "configurable": {**config["configurable"], FENCE_KEY: token}}
 
 
 def resumed(config: RunnableConfig) -> RunnableConfig:

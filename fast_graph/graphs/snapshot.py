@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import orjson
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Interrupt, PregelTask, StateSnapshot
 
@@ -28,11 +29,15 @@ async def latest(graph: Graph, thread_id: str) -> Standing:
 
 
 def thread_state(snapshot: StateSnapshot) -> ThreadState:
-    """What a thread's row keeps of a snapshot. A thread without a checkpoint has no values."""
+    """What a thread's row keeps of a snapshot. A thread without a checkpoint has no values.
+
+    Raises TypeError for interrupts nested too deeply for a row.
+    """
     if snapshot.created_at is None:
         return ThreadState(values=None)
     waiting = {task.id: [plain(_interrupt(one)) for one in task.interrupts] for task in snapshot.tasks}
     interrupts = {task_id: found for task_id, found in waiting.items() if found}
+    orjson.dumps([[interrupts]])
     return ThreadState(values=encode(snapshot.values), interrupts=interrupts)
 
 

@@ -70,6 +70,11 @@ class Thread:
     touched: bool = False
     """Whether a run or a state edit has happened; before that, a thread shows no error and no interrupts."""
 
+    @classmethod
+    def fresh(cls, thread_id: str, *, now: datetime, metadata: Json | None = None) -> "Thread":
+        """A thread on which nothing has happened."""
+        return cls(thread_id=thread_id, created_at=now, updated_at=now, state_updated_at=now, metadata=metadata or {})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
@@ -116,6 +121,9 @@ class Lease:
     wish: "Wish | None" = None
     """What was asked of the run before it was claimed, by its last holder's time."""
 
+
+FENCE_KEY = "__fast_graph_token"
+"""The key of a run's configurable under which its lease's token travels to the checkpointer."""
 
 StopWish = CancelAction | Literal["pause"]
 

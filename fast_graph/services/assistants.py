@@ -1,5 +1,6 @@
 """Use cases around assistants."""
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from uuid import UUID, uuid5
@@ -58,7 +59,8 @@ class Assistants:
             try:
                 await self._store.get(assistant_id, scope={})
             except NotFoundError:
-                await self._store.create(self._system_assistant(name, assistant_id))
+                with contextlib.suppress(ConflictError):  # another process was faster
+                    await self._store.create(self._system_assistant(name, assistant_id))
 
     def _system_assistant(self, name: str, assistant_id: str) -> Assistant:
         now = self._clock()
@@ -79,7 +81,7 @@ class Assistants:
         if not is_uuid(reference):
             known = ", ".join(self._system)
             raise InvalidError(f"'{reference[:80]}' is neither an assistant's UUID nor a graph served here ({known})")
-        return reference
+        return reference.lower()
 
     async def create(
         self, caller: Caller, *, graph_id: str, assistant_id: str | None, if_exists: str, **fields: Any
@@ -89,7 +91,7 @@ class Assistants:
         values = with_mirrored_context({key: value for key, value in fields.items() if value is not None})
         now = self._clock()
         assistant = Assistant(
-            assistant_id=assistant_id or self._new_id(),
+            assistant_id=assistant_id.lower() if assistant_id else self._new_id(),
             graph_id=graph_id,
             created_at=now,
             updated_at=now,

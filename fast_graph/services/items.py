@@ -113,6 +113,8 @@ def _check_filter(wanted: Json) -> None:
         unknown = sorted(set(operators) - OPERATORS)
         if unknown:
             raise RefusedError(f"Unknown operator {unknown[0][:80]}: use one of {', '.join(sorted(OPERATORS))}")
+        if operators and len(operators) < len(condition):
+            raise RefusedError("A condition is either operators or a value to equal, not both")
         for operator in sorted(ORDERS.intersection(operators)):
             if not _is_number(condition[operator]):
                 raise RefusedError(f"{operator} compares numbers, and this is not one: {condition[operator]!r}")

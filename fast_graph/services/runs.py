@@ -1,5 +1,6 @@
 """Use cases around runs: admitting, looking up, stopping."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from fast_graph.auth.policy import Caller, Policy
 from fast_graph.graphs.config import CHECKPOINT_KEYS
 from fast_graph.graphs.serde import encode
 from fast_graph.model.clock import Clock
-from fast_graph.model.errors import InvalidError, NotFoundError, RefusedError
+from fast_graph.model.errors import CapacityError, InvalidError, NotFoundError, RefusedError
 from fast_graph.model.lifecycle import TERMINAL, CancelAction, MultitaskStrategy
 from fast_graph.model.queries import RunQuery
 from fast_graph.model.records import Assistant, Json, Page, Run, Scope, Thread
@@ -23,8 +24,11 @@ from fast_graph.storage.threads import ThreadStore
 CANCELLED = b"{}"
 """What clients that wait for a run get when it is cancelled."""
 
-LANGGRAPH_PREFIX = "__pregel_"
-"""Configurable keys under which LangGraph passes its own objects; never a client's to set."""
+RESERVED = ("__pregel_", "__fast_graph_")
+"""How keys of the configurable begin that are never a client's to set: LangGraph and FastGraph pass their own there."""
+
+CONFIG_KEYS = frozenset({"tags", "recursion_limit", "max_concurrency", "run_name", "configurable", "metadata"})
+"""What of an assistant's config reaches a graph."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,18 +109,14 @@ class Runs:
         except NotFoundError as error:
             if request.if_not_exists == "reject":
                 raise NotFoundError(f"Thread or assistant not found: there is no thread {thread_id}") from error
-        made = self._new_thread(thread_id, {})
+        made = Thread.fresh(thread_id, now=self._clock())
         return made, made
-
-    def _new_thread(self, thread_id: str, metadata: Json) -> Thread:
-        now = self._clock()
-        return Thread(thread_id=thread_id, created_at=now, updated_at=now, state_updated_at=now, metadata=metadata)
 
     async def _admit_alone(self, assistant: Assistant, request: RunRequest, run_id: str, caller: Caller) -> Run:
         """A stateless run: a run like any other, on a thread that nobody else knows."""
         thread_id = self._new_id()
         shared = {"assistant_id": assistant.assistant_id}
-        thread = self._new_thread(thread_id, {"graph_id": assistant.graph_id, **shared})
+        thread = Thread.fresh(thread_id, now=self._clock(), metadata={"graph_id": assistant.graph_id, **shared})
         metadata = merged_metadata(assistant.metadata, {}, shared, request)
         run = self._run(run_id, thread_id, assistant, request, metadata, caller, temporary=not request.keep_thread)
         return await self._admit(run, thread, thread_config(assistant, request), {})
@@ -166,11 +166,19 @@ class Runs:
         await self._signals.send(CancelRequested([run.run_id for run in stopped]))
 
     async def create_batch(self, caller: Caller, requests: Sequence[RunRequest]) -> Sequence[Run]:
-        """Stateless runs, all checked before the first is admitted."""
+        """Stateless runs: all of them, or none. Raises what ``create`` raises."""
         for request in requests:
             _check(request, None)
             await self._assistant(caller, request.assistant_id)
-        return [await self.create(caller, None, request, run_id=self._new_id()) for request in requests]
+        admitted: list[Run] = []
+        try:
+            for request in requests:
+                run = await self.create(caller, None, request, run_id=self._new_id())
+                admitted.append(run)  # one by one: what was admitted so far has to be known
+        except CapacityError:
+            await self._stop(admitted, "rollback", {})
+            raise
+        return admitted
 
     async def get(self, caller: Caller, thread_id: str | None, run_id: str) -> Run:
         """The run's row."""
@@ -188,7 +196,8 @@ class Runs:
         run = await self._store.get(run_id, thread_id=thread_id, scope=scope)
         if run.status not in TERMINAL:
             await self._stop([run], "interrupt", scope)
-        await self._store.delete(run_id, thread_id=thread_id, scope=scope)
+        with contextlib.suppress(NotFoundError):  # a stateless run's row goes as it stops
+            await self._store.delete(run_id, thread_id=thread_id, scope=scope)
         await self._streams.close(run_id, CANCELLED, keep=False)
 
     async def cancel(self, caller: Caller, thread_id: str | None, run_ids: Sequence[str], action: CancelAction) -> None:
@@ -246,22 +255,23 @@ def _check(request: RunRequest, thread_id: str | None) -> None:
 
 
 def merged_metadata(assistant: Json, thread: Json, shared: Json, request: RunRequest) -> Json:
-    """The run's metadata: the assistant's, the thread's, what the two share, then what the client gave."""
+    """The run's metadata: the assistant's, the thread's, what the client gave; nobody overrides what they share."""
     given = request.config.get("metadata") or {}
-    return {**assistant, **thread, **shared, **given, **request.metadata}
+    return {**assistant, **thread, **given, **request.metadata, **shared}
 
 
 def run_kwargs(assistant: Assistant, request: RunRequest, *, metadata: Json, places: Json, temporary: bool) -> Json:
     """Everything the execution needs, in the form clients see on the run."""
-    config = {**assistant.config, **request.config}
+    theirs = {key: value for key, value in assistant.config.items() if key in CONFIG_KEYS}
+    config = {**theirs, **request.config}
     given = _client_keys(request.context or request.config.get("configurable") or {})
     checkpoint = {key: request.checkpoint[key] for key in CHECKPOINT_KEYS if request.checkpoint.get(key) is not None}
-    configurable = {**assistant.config.get("configurable", {}), **given, **checkpoint, **places}
+    configurable = {**_client_keys(assistant.config.get("configurable") or {}), **given, **checkpoint, **places}
     return {
         "input": request.input,
         "command": request.command,
         "config": {**config, "configurable": configurable, "metadata": metadata},
-        "context": {**assistant.context, **given},
+        "context": {**_client_keys(assistant.context), **given},
         "stream_mode": list(request.stream_mode),
         "interrupt_before": request.interrupt_before,
         "interrupt_after": request.interrupt_after,
@@ -276,7 +286,7 @@ def run_kwargs(assistant: Assistant, request: RunRequest, *, metadata: Json, pla
 
 
 def _client_keys(configurable: Json) -> Json:
-    return {key: value for key, value in configurable.items() if not key.startswith(LANGGRAPH_PREFIX)}
+    return {key: value for key, value in configurable.items() if not key.startswith(RESERVED)}
 
 
 def thread_config(assistant: Assistant, request: RunRequest) -> Json:

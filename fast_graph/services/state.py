@@ -4,15 +4,16 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from langgraph.errors import EmptyInputError, InvalidUpdateError
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import StateUpdate
 
 from fast_graph.auth.policy import Caller, Policy
 from fast_graph.graphs.config import to_command
+from fast_graph.graphs.failures import describe
 from fast_graph.graphs.registry import Graph, Registry
 from fast_graph.graphs.snapshot import latest, place, state_json
 from fast_graph.graphs.stream import checkpoint_of
-from fast_graph.model.errors import RefusedError
+from fast_graph.model.errors import FastGraphError, NotFoundError, RefusedError
 from fast_graph.model.records import Json, Scope, Thread
 from fast_graph.storage.signals import RunsReady, Signals
 from fast_graph.storage.threads import ThreadStore
@@ -31,15 +32,21 @@ EMPTY: Json = {
 }
 """The state of a thread on which no graph has run."""
 
-REFUSED = (InvalidUpdateError, EmptyInputError, ValueError, TypeError, KeyError)
-"""What graphs and their reducers raise for an update they cannot take."""
-
 
 class States:
     """Reading and editing the checkpoints of threads, through the graph that made them."""
 
-    def __init__(self, threads: ThreadStore, *, signals: Signals, graphs: Registry, policy: Policy) -> None:
+    def __init__(
+        self,
+        threads: ThreadStore,
+        checkpointer: BaseCheckpointSaver[Any],
+        *,
+        signals: Signals,
+        graphs: Registry,
+        policy: Policy,
+    ) -> None:
         self._threads = threads
+        self._checkpointer = checkpointer
         self._signals = signals
         self._graphs = graphs
         self._policy = policy
@@ -103,9 +110,13 @@ class States:
     async def _show(self, graph: Graph, thread: Thread) -> Thread:
         standing = await latest(graph, thread.thread_id)
         assert standing.state is not None
-        return await self._threads.put_state(
-            thread.thread_id, standing.state, status=standing.status, metadata={}, scope={}
-        )
+        try:
+            return await self._threads.put_state(
+                thread.thread_id, standing.state, status=standing.status, metadata={}, scope={}
+            )
+        except NotFoundError:  # it was deleted meanwhile, and what was written since is nobody's
+            await self._checkpointer.adelete_thread(thread.thread_id)
+            raise
 
     async def _readable(self, caller: Caller, thread_id: str) -> Thread:
         scope = await self._policy.authorize(caller, "threads", "read", {"thread_id": thread_id})
@@ -138,10 +149,14 @@ async def held(threads: ThreadStore, signals: Signals, thread_id: str, scope: Sc
 
 @contextmanager
 def _refusals() -> Iterator[None]:
+    """What a graph's reducers make of an update they cannot take."""
     try:
         yield
-    except REFUSED as error:
-        raise RefusedError(f"{type(error).__name__}: {error}") from error
+    except FastGraphError:
+        raise
+    except Exception as error:
+        failure = describe(error)
+        raise RefusedError(f"{failure.error}: {failure.message}") from error
 
 
 def _graph_id(thread: Thread) -> str:

@@ -15,6 +15,9 @@ from fast_graph.storage.runs import RunStore
 from fast_graph.storage.stream import Reader, StreamLog
 from fast_graph.storage.threads import ThreadStore
 
+NEWS_PATIENCE = 2.0
+"""Seconds that the close of a stream is waited for after its run has ended."""
+
 GONE = b'{"__error__":{"error":"HTTPException","message":"404: Run not found"}}'
 """What waiting clients get for a run that is not there (any more)."""
 
@@ -59,8 +62,11 @@ class Feed:
         """The JSON that waiting clients get; None if the run has not ended after ``patience`` seconds."""
         if self.run.status not in TERMINAL:
             result = await self._reader.result(idle=patience)
-            if result is None and not await self._streams.is_over(self.run):
-                return None
+            if result is None:
+                if not await self._streams.is_over(self.run):
+                    return None
+                # The truth comes before the news: what a stateless run leaves is in the news alone.
+                result = await self._reader.result(idle=NEWS_PATIENCE)
             if result is not None:
                 self.ended = True
                 return result

@@ -1,5 +1,6 @@
 """Use cases around threads."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ class Threads:
         chosen = check_thread_id(thread_id) if thread_id is not None else self._new_id()
         value = {"thread_id": chosen, "metadata": metadata, "if_exists": if_exists}
         scope = await self._policy.authorize(caller, "threads", "create", value)
-        thread = new_thread(chosen, self._clock, metadata)
+        thread = Thread.fresh(chosen, now=self._clock(), metadata=metadata)
         try:
             await self._store.create(thread)
         except ConflictError:
@@ -104,7 +105,8 @@ class Threads:
         scope = await self._policy.authorize(caller, "threads", "delete", {"thread_id": thread_id})
         await self._store.get(thread_id, scope=scope)
         await self._runs.stop_all(thread_id, scope=scope)
-        await self._store.delete(thread_id, scope=scope)
+        with contextlib.suppress(NotFoundError):  # that of a stateless run goes as the run stops
+            await self._store.delete(thread_id, scope=scope)
         await self._checkpointer.adelete_thread(thread_id)
 
     async def copy(self, caller: Caller, thread_id: str) -> Thread:
@@ -120,14 +122,13 @@ class Threads:
         return copied
 
     async def prune(self, caller: Caller, thread_ids: Sequence[str], *, strategy: str) -> int:
-        """Delete threads, or all their checkpoints but the latest; how many there were."""
+        """Delete threads, or all their checkpoints but the latest; how many there were. Busy ones keep theirs."""
+        chosen = [check_thread_id(thread_id) for thread_id in dict.fromkeys(thread_ids)]
         pruned = 0
-        for thread_id in dict.fromkeys(thread_ids):
-            try:
+        for thread_id in chosen:
+            with contextlib.suppress(NotFoundError, ConflictError):
                 await self._prune(caller, thread_id, strategy)
-            except NotFoundError:
-                continue
-            pruned += 1
+                pruned += 1
         return pruned
 
     async def _prune(self, caller: Caller, thread_id: str, strategy: str) -> None:
@@ -137,9 +138,3 @@ class Threads:
         scope = await self._policy.authorize(caller, "threads", "update", {"thread_id": thread_id})
         async with held(self._store, self._signals, check_thread_id(thread_id), scope):
             await self._checkpointer.aprune([thread_id], strategy=strategy)
-
-
-def new_thread(thread_id: str, clock: Clock, metadata: Json) -> Thread:
-    """A thread on which nothing has happened."""
-    now = clock()
-    return Thread(thread_id=thread_id, created_at=now, updated_at=now, state_updated_at=now, metadata=metadata)

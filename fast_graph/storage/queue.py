@@ -23,7 +23,7 @@ class RunQueue(Protocol):
         ...
 
     async def next_due(self) -> datetime | None:
-        """When the earliest pending run that is not due yet becomes so; ``None`` if there is none."""
+        """When the first of the runs that were not due at the last claim is; ``None`` if there is none."""
         ...
 
     async def renew(self, leases: Sequence[Lease], *, lease_for: timedelta) -> Sequence[Renewal]:

@@ -343,7 +343,15 @@ class StreamLogConformance:
         lease = await self.flood(stores, clock)
         assert [r.seq for r in await self.replay(stores, lease, after=18, until=2)] == [19, 20]
         with pytest.raises(StreamTruncatedError):
-            await self.replay(stores, lease, until=20)
+            await self.replay(stores, lease, after=1, until=20)
+
+    async def test_a_full_log_is_replayed_from_the_first_event_that_is_kept(
+        self, stores: Stores, clock: OwnedClock
+    ) -> None:
+        lease = await self.flood(stores, clock)
+        kept = [r.seq for r in await self.replay(stores, lease, until=1)]
+        assert kept == list(range(kept[0], 21))
+        assert kept[0] > 1
 
     async def test_a_reader_that_kept_up_notices_nothing(self, stores: Stores, clock: OwnedClock) -> None:
         lease = await self.flood(stores, clock)

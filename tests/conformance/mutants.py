@@ -14,7 +14,7 @@ from typing import Any, cast
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
-from fast_graph.backends.memory import assistants, checkpoints, items, threads
+from fast_graph.backends.memory import assistants, checkpoints, items, streams, threads
 from fast_graph.backends.memory.assistants import MemoryAssistants
 from fast_graph.backends.memory.checkpoints import MemoryCheckpointer
 from fast_graph.backends.memory.items import MemoryStore
@@ -1218,11 +1218,11 @@ QUEUE = [
         breaks="test_the_queue_tells_when_the_next_run_is_due",
     ),
     Mutant(
-        "next_due tells of the past",
+        "next_due tells of the last",
         Schedule,
         "next_due",
-        "self._wake(now)",
-        "pass",
+        "self._delayed[0]",
+        "max(self._delayed)",
         breaks="test_the_queue_tells_when_the_next_run_is_due",
     ),
     Mutant(
@@ -1558,11 +1558,19 @@ STREAMS = [
     ),
     Mutant(
         "a reader of now sees the past",
-        MemoryStreams,
-        "follow",
-        "log.last_seq if after is None else after",
-        "after or 0",
+        streams,
+        "_start",
+        "return log.last_seq",
+        "return 0",
         breaks="test_a_reader_of_now_sees_only_what_comes",
+    ),
+    Mutant(
+        "a full log cannot be replayed",
+        streams,
+        "_start",
+        "log.records[0].seq - 1",
+        "0",
+        breaks="test_a_full_log_is_replayed_from_the_first_event_that_is_kept",
     ),
     Mutant(
         "an append wakes nobody",

@@ -28,7 +28,7 @@ class MemoryStores(AbstractAsyncContextManager["MemoryStores"]):
         self.queue = MemoryQueue(self.ledger)
         self.streams = MemoryStreams(clock, bounds)
         self.signals = MemorySignals()
-        self.checkpointer = MemoryCheckpointer()
+        self.checkpointer = MemoryCheckpointer(self.ledger.is_held)
         self.store = MemoryStore()
 
     async def __aenter__(self) -> Self:

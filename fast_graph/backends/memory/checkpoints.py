@@ -1,6 +1,6 @@
 """Checkpoints in memory: LangGraph's own saver, one per thread, so that a thread is dropped in one step."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -16,7 +16,8 @@ from langgraph.checkpoint.base import (
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from fast_graph.model.errors import InvalidError
+from fast_graph.model.errors import InvalidError, LeaseLostError
+from fast_graph.model.records import FENCE_KEY
 
 Place = tuple[str, str, str]
 """A checkpoint: its thread, its namespace, its id."""
@@ -52,10 +53,14 @@ class ThreadSaver(InMemorySaver):
 
 
 class MemoryCheckpointer(BaseCheckpointSaver[str]):
-    """Every operation goes to the saver of its thread; copying, pruning and rolling back are added."""
+    """Every operation goes to the saver of its thread; copying, pruning and rolling back are added.
 
-    def __init__(self) -> None:
+    ``is_held`` tells whether a run's lease has a token: a late holder can write no checkpoint.
+    """
+
+    def __init__(self, is_held: Callable[[str, int], bool] = lambda run_id, token: True) -> None:
         super().__init__()
+        self._is_held = is_held
         self._threads: dict[str, ThreadSaver] = {}
         self._thread_of_run: dict[str, str] = {}
         self._versions = InMemorySaver(serde=self.serde)
@@ -65,7 +70,10 @@ class MemoryCheckpointer(BaseCheckpointSaver[str]):
         return self._threads.get(config["configurable"]["thread_id"]) or ThreadSaver(self.serde)
 
     def _writable(self, config: RunnableConfig) -> ThreadSaver:
-        thread_id = config["configurable"]["thread_id"]
+        where = config["configurable"]
+        thread_id, token = where["thread_id"], where.get(FENCE_KEY)
+        if token is not None and not self._is_held(where["run_id"], token):
+            raise LeaseLostError(f"The lease of run {where['run_id']} is lost: its checkpoint is not written")
         saver = self._threads.get(thread_id)
         if saver is None:
             saver = self._threads[thread_id] = ThreadSaver(self.serde)

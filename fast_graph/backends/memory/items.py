@@ -62,6 +62,8 @@ def _passes(value: Any, condition: Any) -> bool:
 
 
 def _holds(name: str, value: Any, operand: Any) -> bool:
+    if name not in COMPARISONS:
+        raise ValueError(f"There is no operator {name}")
     try:
         return bool(COMPARISONS[name](value, operand))
     except TypeError:  # one of the two has no order: an item without the key, say

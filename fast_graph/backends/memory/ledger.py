@@ -207,6 +207,11 @@ class Ledger:
             raise LeaseLostError(f"The lease of run {lease.run.run_id} is no longer held by {lease.worker}")
         return run
 
+    def is_held(self, run_id: str, token: int) -> bool:
+        """Whether the token is that of the run's present lease."""
+        claim = self.claims.get(run_id)
+        return claim is not None and claim.token == token
+
     def requeue(self, run: Run, *, due_at: datetime | None, attempt: int) -> None:
         """Make a running run pending again. Its token stays, so that the next claim's is higher."""
         del self.claims[run.run_id]

@@ -27,7 +27,7 @@ class MemoryQueue:
         return self._ledger.claim(run_id, worker, now + lease_for)
 
     async def next_due(self) -> datetime | None:
-        return self._ledger.schedule.next_due(self._ledger.clock())
+        return self._ledger.schedule.next_due()
 
     async def renew(self, leases: Sequence[Lease], *, lease_for: timedelta) -> Sequence[Renewal]:
         until = self._ledger.clock() + lease_for

@@ -103,9 +103,8 @@ class Schedule:
         """End a hold."""
         self._change(thread_id, held=False)
 
-    def next_due(self, now: datetime) -> datetime | None:
-        """When the first delayed run becomes due."""
-        self._wake(now)
+    def next_due(self) -> datetime | None:
+        """When the first run becomes due that was not at the last ``take``."""
         return self._delayed[0][0] if self._delayed else None
 
     def _wake(self, now: datetime) -> None:

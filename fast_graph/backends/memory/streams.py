@@ -129,7 +129,7 @@ class MemoryStreams:
         log = self._logs.setdefault(run_id, Log())
         log.readers += 1
         try:
-            yield MemoryReader(log, run_id, log.last_seq if after is None else after)
+            yield MemoryReader(log, run_id, _start(log, after))
         finally:
             log.readers -= 1
             self._drop_unless_needed(run_id, log)
@@ -162,3 +162,10 @@ class MemoryStreams:
             if log is not None:
                 log.keep = False
                 self._drop_unless_needed(run_id, log)
+
+
+def _start(log: Log, after: int | None) -> int:
+    """The number after which a reader begins: from now on, from the first that is kept, or where it left off."""
+    if after is None:
+        return log.last_seq
+    return log.records[0].seq - 1 if after == 0 and log.records else after

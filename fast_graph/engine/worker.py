@@ -115,7 +115,8 @@ class Worker:
                 self._start(group, lease)
         if leases:
             return
-        await _wait(self._bell, self._patience(await self._queue.next_due()))
+        due = await self._queue.next_due() if free else None  # without a slot, it is the bell that matters
+        await _wait(self._bell, self._patience(due))
 
     def _patience(self, due: datetime | None) -> float:
         if due is None:

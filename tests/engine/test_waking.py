@@ -8,8 +8,11 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.graph import StateGraph
 from langgraph_sdk.runtime import ServerRuntime
 
+from fast_graph import MemoryBackend
 from fast_graph.auth.policy import ANONYMOUS
+from fast_graph.model.clock import system_clock
 from fast_graph.model.errors import RefusedError
+from fast_graph.testing.faults import Latency, faulty
 from tests.engine.scripted import (
     Gate,
     State,
@@ -161,6 +164,27 @@ async def test_a_deleted_thread_is_gone_at_once() -> None:
 async def test_a_delayed_run_starts_when_it_is_due() -> None:
     async with house(chain(a=note("a"))) as server:
         assert await server.wait(after_seconds=0.05) == {"log": ["a"]}
+
+
+async def test_a_delayed_run_that_finds_no_slot_waits_for_one_and_keeps_nobody_busy() -> None:
+    gate, asked = Gate(), list[str]()
+
+    async def count(call: str) -> None:
+        asked.append(call)
+
+    stores = MemoryBackend().connect()
+    stores.queue = faulty(stores.queue, Latency(count))
+    async with house({"gate": chain(gate=gate), "graph": chain(a=note("a"))}, stores=stores, worker_slots=1) as server:
+        await server.create("blocking", "gate")
+        await gate.reached.wait()
+        run = await server.create(after_seconds=0.01)
+        await until(lambda: run.due_at is not None and system_clock() > run.due_at)
+        await settled()
+        asked.clear()
+        await settled()
+        assert asked == []
+        gate.opened.set()
+        assert await server.result(run) == {"log": ["a"]}
 
 
 @pytest.mark.parametrize("node", ["a", "nowhere"])

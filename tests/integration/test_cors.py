@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from tests.integration.serving import Site, serving
 
@@ -10,7 +11,10 @@ ORIGIN = {"origin": "https://page.example"}
 EXPOSED = {"x-pagination-total", "x-pagination-next", "content-location", "location"}
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site() -> AsyncIterator[Site]:
     async with serving() as site:
         yield site

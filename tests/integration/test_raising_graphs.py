@@ -1,6 +1,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 
 from tests.integration.graphs import RAISED
 from tests.integration.serving import Site, serving, streamed
@@ -9,7 +10,10 @@ STOPPED = {"interrupt", "drained"}
 """What LangGraph itself raises to stop a graph half-way: no failure."""
 
 
-@pytest.fixture
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site() -> AsyncIterator[Site]:
     async with serving() as site:
         yield site
@@ -19,7 +23,7 @@ async def site() -> AsyncIterator[Site]:
 @pytest.mark.parametrize("how", RAISED)
 async def test_whatever_a_node_raises_the_run_ends_and_the_thread_is_free(site: Site, graph: str, how: str) -> None:
     for where in ("first", "middle", "inner", "last"):
-        path = f"/threads/{where}"
+        path = f"/threads/{graph} {how} {where}".replace(" ", "-")
         body = {"assistant_id": graph, "input": {"how": how, "where": where}, "if_not_exists": "create"}
         events = await streamed(site.client, path + "/runs/stream", body)
         assert events[0].name == "metadata"

@@ -1,6 +1,7 @@
 """SIGTERM: the process ends by itself, and every client is let go."""
 
 import asyncio
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -30,29 +31,28 @@ async def test_a_server_without_runs_ends_at_once() -> None:
 @pytest.mark.parametrize("readers", [1, 50])
 async def test_streams_end_and_the_process_with_them(readers: int) -> None:
     async with process(drain="0.5") as server, asyncio.TaskGroup() as group:
-        streams = [group.create_task(read(server, f"/threads/{number}/runs/stream")) for number in range(readers)]
-        await until_busy(server, readers)
+        begun = asyncio.Semaphore(0)
+        for number in range(readers):
+            group.create_task(read(server, f"/threads/{number}/runs/stream", begun))
+        for _ in range(readers):
+            await begun.acquire()
         server.terminate()
         assert await ended(server) in (0, -15)
-    assert all(b"event: metadata" in stream.result() for stream in streams)
 
 
-async def read(server: Process, path: str) -> bytes:
-    """What a stream says until it ends, in whatever way."""
-    found = b""
-    try:
+async def read(server: Process, path: str, begun: asyncio.Semaphore) -> None:
+    """Follows a run until the connection ends, in whatever way."""
+    with suppress(httpx.RemoteProtocolError):
         async with server.client.stream("POST", path, json=FOREVER) as response:
             async for piece in response.aiter_bytes():
-                found += piece
-    except httpx.RemoteProtocolError:
-        pass
-    return found
+                if b"event: metadata" in piece:
+                    begun.release()
 
 
 @pytest.mark.parametrize("path", ["/threads/t/runs/wait", "/runs/wait"])
 async def test_waiting_clients_do_not_keep_the_process_alive(path: str) -> None:
     async with process(drain="0.5") as server, asyncio.TaskGroup() as group:
-        waiting = group.create_task(read(server, path))
+        waiting = group.create_task(read(server, path, asyncio.Semaphore()))
         await until_busy(server, 1)
         server.terminate()
         assert await ended(server) in (0, -15)

@@ -145,7 +145,7 @@ class ScheduleAgainstNaive(RuleBasedStateMachine):
         assert self.schedule.__dict__ == Schedule().__dict__
 
 
-ScheduleAgainstNaive.TestCase.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+ScheduleAgainstNaive.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
 TestSchedule = ScheduleAgainstNaive.TestCase
 
 

@@ -100,7 +100,7 @@ def _inside(table: Table[Assistant]) -> dict[str, Any]:
     return {name: parts[name] for name in ("_rows", "_recent")} | {"index": parts["_index"].__dict__}
 
 
-TableAgainstList.TestCase.settings = settings(max_examples=200, stateful_step_count=30, deadline=None)
+TableAgainstList.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
 TestTable = TableAgainstList.TestCase
 
 

@@ -19,16 +19,12 @@ ACTIONS = get_args(get_type_hints(Request)["action"])
 # Questions are known by how they begin, so that "add: find out what comes first" is still an addition.
 POLITELY = r"^(?:(?:please|ok|so|and|now|can you|could you|tell me),? )*"
 FIRST = re.compile(POLITELY + r"(?:what|which)\b.*\b(?:first|next)\b", re.I)
-LIST = re.compile(
-    POLITELY + r"(?:list$|(?:list|show|what|which)\b.*\b(?:to-?dos?|to do|tasks?|list)\b)", re.I
-)
+LIST = re.compile(POLITELY + r"(?:list$|(?:list|show|what|which)\b.*\b(?:to-?dos?|to do|tasks?|list)\b)", re.I)
 DONE = re.compile(
     r"^(?:i(?:'ve| have| am)? )?(?:done|finished|completed|mark):? (?:with )?(?P<task>.+?)(?: as done)?$",
     re.I,
 )
-DELETE = re.compile(
-    POLITELY + r"(?:delete|remove|drop):? (?P<task>.+?)(?: from my (?:list|to-?dos?))?$", re.I
-)
+DELETE = re.compile(POLITELY + r"(?:delete|remove|drop):? (?P<task>.+?)(?: from my (?:list|to-?dos?))?$", re.I)
 ADD = re.compile(
     r"\b(?:add|remember to|remind me to|i (?:need|have|want) to|i must)(?: an? (?:to-?do|task))?:? (?:to )?"
     r"(?P<task>.+?)(?: to my (?:list|to-?dos?|to-?do list))?$",
@@ -68,6 +64,4 @@ def accept(form: object) -> Request:
     """Take a filled form; one with an unknown action or no action is talk."""
     if not isinstance(form, dict) or form.get("action") not in ACTIONS:
         return Request(action="talk", task=None, deadline=None)
-    return cast(
-        Request, {"action": form["action"], "task": form.get("task"), "deadline": form.get("deadline")}
-    )
+    return cast(Request, {"action": form["action"], "task": form.get("task"), "deadline": form.get("deadline")})

@@ -63,9 +63,7 @@ class TaskMaistro:
         await apply(change, store, namespace)
         return {"outcome": change.outcome}
 
-    async def respond(
-        self, state: TaskMaistroState, runtime: Runtime[Configuration]
-    ) -> dict[str, list[AnyMessage]]:
+    async def respond(self, state: TaskMaistroState, runtime: Runtime[Configuration]) -> dict[str, list[AnyMessage]]:
         if outcome := state.get("outcome"):
             prompt = tell(outcome)
         else:

@@ -49,9 +49,7 @@ def _add(request: Request, todos: Todos, now: Now) -> Change:
         return Change(outcome="What should I add?")
     if len(todos) >= MOST_TODOS:
         return Change(outcome=f"Your list is full with {MOST_TODOS} ToDos: delete one first.")
-    todo = Todo(
-        task=task, deadline=request["deadline"], status="not started", created_at=now.time.isoformat()
-    )
+    todo = Todo(task=task, deadline=request["deadline"], status="not started", created_at=now.time.isoformat())
     return Change(outcome=f"Added: {describe(todo)}.", save=(now.key, todo))
 
 

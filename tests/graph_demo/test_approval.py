@@ -32,12 +32,8 @@ async def test_the_graph_waits_with_a_clear_question(waiting: Graph, thread: Run
     }
 
 
-@pytest.mark.parametrize(
-    "answer", ["approve", " Approve ", True, {"decision": "approve"}, {"decision": True}]
-)
-async def test_an_approved_action_is_carried_out(
-    waiting: Graph, thread: RunnableConfig, answer: object
-) -> None:
+@pytest.mark.parametrize("answer", ["approve", " Approve ", True, {"decision": "approve"}, {"decision": True}])
+async def test_an_approved_action_is_carried_out(waiting: Graph, thread: RunnableConfig, answer: object) -> None:
     result = await resume(waiting, thread, answer)
     assert (result["decision"], result["result"]) == ("approve", "Done: delete the old backups")
 
@@ -55,9 +51,7 @@ async def test_the_comment_is_part_of_the_result(waiting: Graph, thread: Runnabl
 
 
 @pytest.mark.parametrize("answer", ["perhaps", 1, [], {"decision": ["approve"]}])
-async def test_an_unclear_answer_is_asked_again(
-    waiting: Graph, thread: RunnableConfig, answer: object
-) -> None:
+async def test_an_unclear_answer_is_asked_again(waiting: Graph, thread: RunnableConfig, answer: object) -> None:
     result = await resume(waiting, thread, answer)
     assert result["result"] is None
     assert "neither" in result["__interrupt__"][0].value["problem"]

@@ -20,9 +20,7 @@ async def test_tokens_stream_and_join_to_the_answer(
     assert {token.id for token in tokens} == {answer.id}
 
 
-async def test_a_name_is_remembered_in_its_thread(
-    model: OfflineChatModel, bind: Bind, thread: RunnableConfig
-) -> None:
+async def test_a_name_is_remembered_in_its_thread(model: OfflineChatModel, bind: Bind, thread: RunnableConfig) -> None:
     graph = bind(chat.build(model))
     await graph.ainvoke(user("my name is Bob"), thread)
     result = await graph.ainvoke(user("what is my name?"), thread)
@@ -30,9 +28,7 @@ async def test_a_name_is_remembered_in_its_thread(
     assert result["messages"][-1].text == "Your name is Bob."
 
 
-async def test_a_name_stays_in_its_thread(
-    model: OfflineChatModel, bind: Bind, thread: RunnableConfig
-) -> None:
+async def test_a_name_stays_in_its_thread(model: OfflineChatModel, bind: Bind, thread: RunnableConfig) -> None:
     graph = bind(chat.build(model))
     await graph.ainvoke(user("my name is Bob"), thread)
     other: RunnableConfig = {"configurable": {"thread_id": "thread-2"}}

@@ -36,9 +36,7 @@ async def test_the_report_says_what_was_counted() -> None:
             {"word": "cat", "times": 1},
         ],
     }
-    assert result["report"] == (
-        "10 words, 7 distinct, 3.2 letters on average. Most common: the (3), dog (2), cat (1)."
-    )
+    assert result["report"] == ("10 words, 7 distinct, 3.2 letters on average. Most common: the (3), dog (2), cat (1).")
 
 
 async def test_a_text_without_words_is_no_error() -> None:

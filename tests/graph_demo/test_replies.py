@@ -42,6 +42,4 @@ def test_only_the_user_can_give_a_name() -> None:
 
 
 def test_told_facts_are_repeated_word_by_word() -> None:
-    assert (
-        reply([tell("- buy milk\n- book a flight"), HumanMessage("hello")]) == "- buy milk\n- book a flight"
-    )
+    assert reply([tell("- buy milk\n- book a flight"), HumanMessage("hello")]) == "- buy milk\n- book a flight"

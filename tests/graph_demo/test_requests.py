@@ -31,9 +31,7 @@ from graph_demo.requests import accept, parse, read_by_rules
         ("", "talk", None, None),
     ],
 )
-def test_plain_sentences_are_understood(
-    text: str, action: str, task: str | None, deadline: str | None
-) -> None:
+def test_plain_sentences_are_understood(text: str, action: str, task: str | None, deadline: str | None) -> None:
     assert parse(text) == {"action": action, "task": task, "deadline": deadline}
 
 

@@ -103,9 +103,7 @@ class FormFillingModel(OfflineChatModel):
     def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Runnable[LanguageModelInput, AIMessage]:
         return self.bind(form=True)
 
-    def _generate(
-        self, messages: list[BaseMessage], *args: Any, form: bool = False, **kwargs: Any
-    ) -> ChatResult:
+    def _generate(self, messages: list[BaseMessage], *args: Any, form: bool = False, **kwargs: Any) -> ChatResult:
         call = {"name": "Request", "args": self.arguments, "id": "call-1"}
         message = AIMessage(content="", tool_calls=[call], id=self.new_id())
         return ChatResult(generations=[ChatGeneration(message=message)])
@@ -114,9 +112,7 @@ class FormFillingModel(OfflineChatModel):
         return not kwargs.get("form")
 
 
-async def test_a_model_can_read_the_request_and_its_form_is_not_streamed(
-    bind: Bind, thread: RunnableConfig
-) -> None:
+async def test_a_model_can_read_the_request_and_its_form_is_not_streamed(bind: Bind, thread: RunnableConfig) -> None:
     model = FormFillingModel(arguments={"action": "add", "task": "buy milk", "deadline": "Friday"})
     graph = bind(task_maistro.build(model, read=read_by_model(model)))
     tokens = await tokens_of(graph, user("we are out of milk"), thread)

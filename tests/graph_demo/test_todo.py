@@ -7,9 +7,7 @@ NOW = Now(key="new", time=datetime(2025, 1, 1, 12, tzinfo=UTC))
 
 
 def todo(task: str, deadline: str | None = None, *, day: int = 1) -> Todo:
-    return Todo(
-        task=task, deadline=deadline, status="not started", created_at=f"2025-01-{day:02}T12:00:00+00:00"
-    )
+    return Todo(task=task, deadline=deadline, status="not started", created_at=f"2025-01-{day:02}T12:00:00+00:00")
 
 
 def done(task: str) -> Todo:
@@ -22,9 +20,7 @@ def ask(text: str, **todos: Todo) -> Change:
 
 def test_a_new_todo_is_saved_under_its_key() -> None:
     change = ask("add buy milk by Friday")
-    assert change == Change(
-        outcome="Added: buy milk (deadline: Friday).", save=("new", todo("buy milk", "Friday"))
-    )
+    assert change == Change(outcome="Added: buy milk (deadline: Friday).", save=("new", todo("buy milk", "Friday")))
 
 
 def test_a_full_list_takes_no_more() -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from langchain_core.messages import BaseMessage
 from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
@@ -81,7 +82,10 @@ def _plain_scalar(value: Any) -> Any:
         return value.pattern
     if hasattr(value, "_asdict"):
         return value._asdict()
-    raise TypeError(f"A value of type {type(value).__name__} has no JSON form")
+    try:
+        return to_jsonable_python(value)  # what models hold: URLs, secrets (masked), addresses
+    except PydanticSerializationError as error:
+        raise TypeError(f"A value of type {type(value).__name__} has no JSON form") from error
 
 
 def _encode_slowly(value: Any) -> bytes:

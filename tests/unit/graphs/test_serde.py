@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, ToolMessage
-from pydantic import BaseModel
+from pydantic import AnyUrl, BaseModel, SecretStr
 
 from fast_graph.graphs.serde import decode, encode, encode_message, plain
 
@@ -187,3 +187,12 @@ def test_text_that_is_no_json_is_a_value_error() -> None:
 
 def test_plain_values_are_what_json_would_carry() -> None:
     assert plain({"a": (1, Pair(2))}) == {"a": [1, {"left": 2, "right": None}]}
+
+
+def test_what_pydantic_models_hold_has_a_form_and_secrets_stay_secret() -> None:
+    class Model(BaseModel):
+        url: AnyUrl
+        secret: SecretStr
+
+    model = Model(url=AnyUrl("https://example.com/a"), secret=SecretStr("hunter2"))
+    assert decode(encode({"model": model})) == {"model": {"url": "https://example.com/a", "secret": "**********"}}

@@ -97,13 +97,15 @@ class Waiting(Response):
 
     def _in_time(self) -> EventSourceResponse:
         """A stream, too, if not of events: it ends when the client hangs up, or the server stops."""
-        return EventSourceResponse(
+        stream = EventSourceResponse(
             _whole(self._feed),
             headers={name: value for name, value in self.headers.items() if name != "content-length"},
             media_type=self.media_type,
             ping=0,
             client_close_handler_callable=_on_hanging_up(self._feed, self._gone),
         )
+        del stream.headers["cache-control"]  # it is not one of events, and the platform says nothing of caches here
+        return stream
 
     async def _at_once(self, result: bytes, send: Send) -> None:
         headers = [(name, value) for name, value in self.raw_headers if name != b"content-length"]

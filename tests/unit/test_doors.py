@@ -10,6 +10,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 
 from fast_graph import Settings, fastGraph
+from fast_graph.api import sse
 
 
 class State(TypedDict, total=False):
@@ -96,3 +97,14 @@ async def test_a_stateless_run_in_flight_can_be_deleted_with_its_thread(client: 
     made = (await client.post("/runs", json={"assistant_id": "shout", "input": {}, "after_seconds": 60})).json()
     assert (await client.delete(f"/threads/{made['thread_id']}/runs/{made['run_id']}")).status_code == 204
     assert (await client.get(f"/threads/{made['thread_id']}")).status_code == 404
+
+
+async def test_an_answer_that_takes_its_time_bears_the_headers_of_one_that_does_not(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = await run(client, "t")
+    monkeypatch.setattr(sse, "GRACE", 0)
+    slow = await run(client, "t", after_seconds=0.01)
+    assert slow.json() == at_once.json()
+    extra = {"content-length", "x-accel-buffering", "connection"}
+    assert set(slow.headers) - extra == set(at_once.headers) - extra

@@ -1,6 +1,7 @@
 """Builds every part and holds it: the one place where a backend is chosen."""
 
 import asyncio
+import gc
 import logging
 import os
 import socket
@@ -158,6 +159,9 @@ class Runtime:
             self._widen_executor()
             await stack.enter_async_context(self.stores)
             await self.assistants.ensure_system()
+            # What is loaded by now stays: without this, each full collection walks all of it and stops the loop.
+            gc.freeze()
+            stack.callback(gc.unfreeze)
             await stack.enter_async_context(self.worker.working())
             self._open = stack.pop_all()
         names = ", ".join(self.graphs.names) or "none"

@@ -27,6 +27,9 @@ CANCELLED = b"{}"
 RESERVED = ("__pregel_", "__fast_graph_")
 """How keys of the configurable begin that are never a client's to set: LangGraph and FastGraph pass their own there."""
 
+OWNERSHIP = frozenset({"graph_id", "assistant_id"})
+"""What metadata says of whose a run and its thread are: the server's to say, never a client's."""
+
 CONFIG_KEYS = frozenset({"tags", "recursion_limit", "max_concurrency", "run_name", "configurable", "metadata"})
 """What of an assistant's config reaches a graph."""
 
@@ -256,8 +259,8 @@ def _check(request: RunRequest, thread_id: str | None) -> None:
 
 def merged_metadata(assistant: Json, thread: Json, shared: Json, request: RunRequest) -> Json:
     """The run's metadata: the assistant's, the thread's, what the client gave; nobody overrides what they share."""
-    given = request.config.get("metadata") or {}
-    return {**assistant, **thread, **given, **request.metadata, **shared}
+    given = {**assistant, **thread, **(request.config.get("metadata") or {}), **request.metadata}
+    return {**{key: value for key, value in given.items() if key not in OWNERSHIP}, **shared}
 
 
 def run_kwargs(assistant: Assistant, request: RunRequest, *, metadata: Json, places: Json, temporary: bool) -> Json:

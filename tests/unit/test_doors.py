@@ -52,6 +52,13 @@ async def test_metadata_cannot_give_a_thread_to_another_graph(client: httpx.Asyn
     assert (await client.get("/threads/t/state")).status_code == 200
 
 
+async def test_nor_can_that_of_a_stateless_run(client: httpx.AsyncClient) -> None:
+    body = {"assistant_id": "shout", "input": {}, "on_completion": "keep", "metadata": {"graph_id": "nope"}}
+    made = (await client.post("/runs", json=body)).json()
+    await client.get(f"/runs/{made['run_id']}/join")
+    assert (await client.get(f"/threads/{made['thread_id']}")).json()["metadata"]["graph_id"] == "shout"
+
+
 async def test_an_update_that_a_reducer_cannot_take_is_refused(client: httpx.AsyncClient) -> None:
     await run(client, "t")
     answer = await client.post("/threads/t/state", json={"values": {"messages": [5]}, "as_node": "shout"})

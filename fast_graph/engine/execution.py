@@ -77,8 +77,6 @@ class Execution:
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._over = False
-        self.abandoned = False
-        """Whether the lease was lost on the way."""
 
     def heard(self, renewal: Renewal) -> None:
         """Act on a heartbeat's answer."""
@@ -125,11 +123,7 @@ class Execution:
             progress = Progress() if self._reason is not None else await self._follow_graph()
             await self._settle(progress)
         except LeaseLostError:
-            self._abandon()
-
-    def _abandon(self) -> None:
-        self.abandoned = True
-        log.warning("lease lost: %s", self)
+            log.warning("lease lost: %s", self)
 
     async def _follow_graph(self) -> Progress:
         """Run the graph in a task that ``stop`` can cancel, beside a publisher that brings its events to the log."""
@@ -246,7 +240,7 @@ class Execution:
         )
         match decision:
             case Abandon():
-                self._abandon()
+                log.warning("lease lost: %s", self)
             case Release():
                 await self._tools.queue.release(self.lease, delay=NO_DELAY)
                 log.info("run released: %s", self)

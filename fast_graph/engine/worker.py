@@ -12,7 +12,6 @@ from fast_graph.engine.execution import Execution, Tools
 from fast_graph.graphs.serde import encode
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import NotFoundError
-from fast_graph.model.queries import RunQuery
 from fast_graph.model.records import Failure, Lease, Run
 from fast_graph.storage.runs import RunStore
 from fast_graph.storage.signals import CancelRequested, RunsReady, Signal, Signals
@@ -133,8 +132,6 @@ class Worker:
         run_id = execution.lease.run.run_id
         try:
             await execution.run()
-            if execution.abandoned:
-                await self._clear(execution.lease.run)
         except Exception:  # the lease runs out, and the run is taken up again
             log.exception("execution failed: %s", execution)
         finally:
@@ -143,13 +140,6 @@ class Worker:
                 self._idle.set()
             # The thread, or the slot, is free for the next run.
             self._bell.set()
-
-    async def _clear(self, run: Run) -> None:
-        """Forget what a run has written since its thread was deleted."""
-        try:
-            await self._runs.search(RunQuery(thread_id=run.thread_id, limit=1), scope={})
-        except NotFoundError:
-            await self._tools.checkpointer.adelete_thread(run.thread_id)
 
     async def _beat(self) -> None:
         """Renew every lease, hear what is wished, then take back what others have lost.

@@ -68,7 +68,12 @@ class Runtime:
         self.backend = backend or _backend(self.settings)
         self.stores = self.backend.connect()
         served = _all_graphs(graphs or {}, graph_factory)
-        self.graphs = Registry(served, checkpointer=self.stores.checkpointer, store=self.stores.store)
+        self.graphs = Registry(
+            served,
+            checkpointer=self.stores.checkpointer,
+            scratch=self.stores.scratch,
+            store=self.stores.store,
+        )
         self._build_services()
         self.worker = self._worker()
         self._docs_url = docs_url
@@ -123,9 +128,11 @@ class Runtime:
         settings, stores = self.settings, self.stores
         tools = Tools(
             queue=stores.queue,
+            runs=stores.runs,
             streams=stores.streams,
             graphs=self.graphs,
             checkpointer=stores.checkpointer,
+            scratch=stores.scratch,
             run_timeout=settings.run_timeout,
         )
         options = WorkerOptions(
@@ -137,7 +144,7 @@ class Runtime:
             max_attempts=settings.max_attempts,
             drain=settings.drain,
         )
-        return Worker(tools, runs=stores.runs, signals=stores.signals, clock=system_clock, options=options)
+        return Worker(tools, signals=stores.signals, clock=system_clock, options=options, apart=stores.apart)
 
     @property
     def router(self) -> APIRouter:

@@ -12,21 +12,23 @@ from datetime import timedelta
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphDrained
 from langgraph.runtime import RunControl
 
+from fast_graph.engine.insisting import insist
 from fast_graph.engine.outcome import Abandon, Ending, Release, StopReason, outcome_of
-from fast_graph.engine.publisher import Publisher
+from fast_graph.engine.publisher import PATIENCE, Publisher
 from fast_graph.graphs.config import context_for, fenced, resumed, run_config, run_input
 from fast_graph.graphs.failures import describe
 from fast_graph.graphs.registry import Graph, Registry
 from fast_graph.graphs.serde import decode, encode
-from fast_graph.graphs.snapshot import Standing, latest
+from fast_graph.graphs.snapshot import Standing, is_at_rest, latest
 from fast_graph.graphs.stream import GraphStream
-from fast_graph.model.errors import LeaseLostError
-from fast_graph.model.records import Event, Failure, Json, Lease, Outcome, Renewal, ThreadState, Wish
+from fast_graph.model.errors import LeaseLostError, NotFoundError, UnavailableError
+from fast_graph.model.records import EVERYTHING, Event, Failure, Json, Lease, Outcome, Renewal, ThreadState, Wish
+from fast_graph.storage.checkpoints import Checkpointer
 from fast_graph.storage.queue import RunQueue
+from fast_graph.storage.runs import RunStore
 from fast_graph.storage.stream import StreamLog
 
 log = logging.getLogger("fast_graph.engine")
@@ -45,9 +47,12 @@ class Tools:
     """What every execution of a worker works with."""
 
     queue: RunQueue
+    runs: RunStore
     streams: StreamLog
     graphs: Registry
-    checkpointer: BaseCheckpointSaver[Any]
+    checkpointer: Checkpointer
+    scratch: Checkpointer
+    """For temporary threads."""
     run_timeout: float | None
     """Seconds a run may take; None is for ever."""
 
@@ -74,14 +79,18 @@ class Execution:
         self._reason: StopReason | None = None
         self._wish: Wish | None = None
         self._control = RunControl()
+        self._life: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._over = False
+        self._in_doubt = False
+        self._saver = tools.scratch if lease.run.temporary else tools.checkpointer
 
     def heard(self, renewal: Renewal) -> None:
         """Act on a heartbeat's answer."""
         if not renewal.fresh:
-            self.stop("lease_lost")
+            if not self._in_doubt:  # else the end may have been written, by ourselves
+                self.stop("lease_lost")
         elif renewal.wish is not None:
             self._obey(renewal.wish)
         elif self._stopping and self._task is not None:
@@ -108,6 +117,11 @@ class Execution:
             self._reason = reason
             self._control.request_drain(reason)
 
+    def abandon(self) -> None:
+        """Stop at once and write nothing: the lease runs out, and somebody else goes on."""
+        if self._life is not None:
+            self._life.cancel()
+
     def _obey(self, wish: Wish) -> None:
         if wish.action == "pause":
             self.drain("pause")
@@ -116,19 +130,23 @@ class Execution:
 
     async def run(self) -> None:
         """Execute. Every end but a lost lease is written down; raises only what the backend raises."""
+        self._life = asyncio.current_task()
         try:
-            await self._tools.streams.open(self.lease)
             if self.lease.wish is not None:
                 self._obey(self.lease.wish)
-            progress = Progress() if self._reason is not None else await self._follow_graph()
-            await self._settle(progress)
+            progress = Progress()
+            if self._reason is None:
+                await self._follow_graph(progress)
+            await insist(lambda: self._settle(progress))
         except LeaseLostError:
             log.warning("lease lost: %s", self)
 
-    async def _follow_graph(self) -> Progress:
+    async def _follow_graph(self, progress: Progress) -> None:
         """Run the graph in a task that ``stop`` can cancel, beside a publisher that brings its events to the log."""
-        progress = Progress()
         publisher = Publisher(self._tools.streams, self.lease)
+        await publisher.open()
+        if self._reason is not None:  # it was told to stop meanwhile
+            return
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(publisher.run())
@@ -141,7 +159,6 @@ class Execution:
             self._reason = "lease_lost"
         finally:
             self._task = None
-        return progress
 
     @contextmanager
     def _alarm(self) -> Iterator[None]:
@@ -187,9 +204,17 @@ class Execution:
         run, kwargs = self._run, self._kwargs
         await publisher.put(Event("metadata", encode({"run_id": run.run_id, "attempt": run.attempt})))
         config = fenced(run_config(run, kwargs), self.lease.token)
-        async with self._tools.graphs.open(self._graph_id, "threads.create_run", config, kwargs["context"]) as graph:
+        opening = self._tools.graphs.open(
+            self._graph_id, "threads.create_run", config, kwargs["context"], temporary=run.temporary
+        )
+        async with opening as graph:
+            if await self._goes_on():
+                given, config = None, resumed(config)
+                if await is_at_rest(graph, run.thread_id, kwargs["interrupt_before"], kwargs["interrupt_after"]):
+                    return
+            else:
+                given = run_input(kwargs)
             stream = GraphStream(graph, modes=kwargs["stream_mode"], subgraphs=kwargs["subgraphs"])
-            given, config = await self._entry(config)
             events = stream.events(given, config, control=self._control, **self._options(graph))
             async with aclosing(events):
                 async for event in events:
@@ -197,14 +222,13 @@ class Execution:
             progress.result = stream.values()
             progress.complete = not stream.interrupted and progress.result is not None
 
-    async def _entry(self, config: RunnableConfig) -> tuple[Any, RunnableConfig]:
-        """Where the graph begins: at the input, or, if an earlier attempt got that far, at its last checkpoint."""
-        if self.lease.token > 1:
-            where: RunnableConfig = {"configurable": {"thread_id": self._run.thread_id}}
-            last = await self._tools.checkpointer.aget_tuple(where)
-            if last is not None and last.metadata.get("run_id") == self._run.run_id:
-                return None, resumed(config)
-        return run_input(self._kwargs), config
+    async def _goes_on(self) -> bool:
+        """Whether an earlier attempt has left a checkpoint to go on from."""
+        if self.lease.token == 1:
+            return False
+        where: RunnableConfig = {"configurable": {"thread_id": self._run.thread_id}}
+        last = await insist(lambda: self._saver.aget_tuple(where))
+        return last is not None and last.metadata.get("run_id") == self._run.run_id
 
     def _options(self, graph: Graph) -> dict[str, Any]:
         kwargs = self._kwargs
@@ -223,8 +247,9 @@ class Execution:
     async def _settle(self, progress: Progress) -> None:
         """Write down how it ended: the truth first, then the news."""
         reason = self._reason
+        await self._flush()
         if reason == "rollback":
-            await self._tools.checkpointer.adelete_for_runs([self._run.run_id])
+            await self._saver.adelete_for_runs([self._run.run_id])
         standing = await self._standing(progress)
         if self._reason != reason:  # it was told to stop meanwhile
             await self._settle(progress)
@@ -247,6 +272,12 @@ class Execution:
             case Outcome():
                 await self._finish(decision, progress.result)
 
+    async def _flush(self) -> None:
+        try:
+            await self._saver.aflush(self._run.run_id)
+        except LeaseLostError:
+            self._reason = "lease_lost"
+
     async def _standing(self, progress: Progress) -> Standing:
         if self._run.temporary or self._reason in ("lease_lost", "shutdown"):
             return Standing()
@@ -260,11 +291,33 @@ class Execution:
             return Standing()
 
     async def _finish(self, outcome: Outcome, result: bytes | None) -> None:
-        await self._tools.queue.finish(self.lease, outcome)
+        await self._write_end(outcome)
         if self._run.temporary:
-            await self._tools.checkpointer.adelete_thread(self._run.thread_id)
-        await self._tools.streams.close(self._run.run_id, _told(outcome, result), keep=self._run.resumable)
+            await self._saver.adelete_thread(self._run.thread_id)
         log.info("run ended: %s status=%s", self, outcome.status)
+        told, keep = _told(outcome, result), self._run.resumable
+        try:
+            await insist(lambda: self._tools.streams.close(self._run.run_id, told, keep=keep), patience=PATIENCE)
+        except UnavailableError:  # its readers look at the row by themselves
+            log.exception("stream not closed: %s", self)
+
+    async def _write_end(self, outcome: Outcome) -> None:
+        try:
+            await self._tools.queue.finish(self.lease, outcome)
+        except UnavailableError:
+            self._in_doubt = True
+            raise
+        except LeaseLostError:
+            if not self._in_doubt or not await self._has_ended(outcome):
+                raise
+
+    async def _has_ended(self, outcome: Outcome) -> bool:
+        """Whether an earlier try, whose answer was lost, has written the end."""
+        try:
+            run = await self._tools.runs.get(self._run.run_id, thread_id=None, scope=EVERYTHING)
+        except NotFoundError:
+            return outcome.forget or self._run.temporary
+        return run.status == outcome.status
 
     def __str__(self) -> str:
         run = self._run

@@ -2,7 +2,11 @@
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Awaitable, Callable
 
+from fast_graph.engine.insisting import insist
+from fast_graph.model.errors import UnavailableError
 from fast_graph.model.records import Event, Lease
 from fast_graph.storage.stream import StreamLog
 
@@ -11,6 +15,11 @@ LINGER = 0.002
 
 MOST_BYTES = 4 * 1024 * 1024
 """How much may wait to be appended before the graph is made to wait."""
+
+PATIENCE = 60.0
+"""Seconds the log may be away before the run goes on without it. Its readers get what the thread keeps."""
+
+log = logging.getLogger("fast_graph.engine")
 
 
 class Publisher:
@@ -24,6 +33,11 @@ class Publisher:
         self._work = asyncio.Event()
         self._room = asyncio.Event()
         self._closing = asyncio.Event()
+        self._given_up = False
+
+    async def open(self) -> None:
+        """Raise the log's fence. Raises LeaseLostError."""
+        await self._insist(lambda: self._log.open(self._lease))
 
     async def put(self, event: Event) -> None:
         """Queue an event; waits only while far too much is queued."""
@@ -35,7 +49,7 @@ class Publisher:
             await self._room.wait()
 
     async def run(self) -> None:
-        """Append until ``close``, and then what is left. Raises what the log raises."""
+        """Append until ``close``, and then what is left. Raises LeaseLostError."""
         try:
             while not self._closing.is_set():
                 await self._work.wait()
@@ -56,8 +70,16 @@ class Publisher:
         batch, self._waiting, self._size = self._waiting, [], 0
         self._work.clear()
         self._room.set()
-        if batch:
-            await self._log.append(self._lease, batch)
+        if batch and not self._given_up:
+            await self._insist(lambda: self._log.append(self._lease, batch))
+
+    async def _insist(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Wait for a log that is away; after too long a time, do without it: a log with a hole would be worse."""
+        try:
+            await insist(step, patience=PATIENCE)
+        except UnavailableError:
+            self._given_up = True
+            log.exception("stream given up: run=%s", self._lease.run.run_id)
 
     async def _linger(self) -> None:
         """Let a batch gather, unless this was the last one."""

@@ -4,24 +4,24 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from fast_graph.engine.execution import Execution, Tools
+from fast_graph.engine.heart import Beat, Heart, Rhythm
+from fast_graph.engine.insisting import insist
 from fast_graph.graphs.serde import encode
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import NotFoundError
-from fast_graph.model.records import Failure, Lease, Run
-from fast_graph.storage.runs import RunStore
+from fast_graph.model.records import Lease, Run, dead_letter
+from fast_graph.storage.queue import RunQueue
 from fast_graph.storage.signals import CancelRequested, RunsReady, Signal, Signals
 
 INSISTENCE = 10
 """How often a run that swallows its cancellation is cancelled again while the worker drains."""
 
 log = logging.getLogger("fast_graph.engine")
-
-EXHAUSTED = Failure(error="AttemptsExhausted", message="The run lost its worker too often and is not tried again")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +47,25 @@ class WorkerOptions:
 class Worker:
     """Executes runs until it is drained."""
 
-    def __init__(self, tools: Tools, *, runs: RunStore, signals: Signals, clock: Clock, options: WorkerOptions) -> None:
+    def __init__(
+        self,
+        tools: Tools,
+        *,
+        signals: Signals,
+        clock: Clock,
+        options: WorkerOptions,
+        apart: Callable[[], AbstractAsyncContextManager[RunQueue] | None] = lambda: None,
+    ) -> None:
+        """``apart`` opens the queue for a heartbeat on a thread of its own, if the backend can do that."""
         self._tools = tools
         self._queue = tools.queue
-        self._runs = runs
         self._signals = signals
         self._clock = clock
         self._options = options
         self._lease_for = timedelta(seconds=options.lease)
         self._running: dict[str, Execution] = {}
+        self._apart = apart
         self._bell = asyncio.Event()
-        self._pulse = asyncio.Event()
         self._idle = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._draining = False
@@ -71,21 +79,49 @@ class Worker:
     async def working(self) -> AsyncIterator["Worker"]:
         """Claim and execute while the context lasts; at its end, drain."""
         # Each life has its own event loop, perhaps.
-        self._bell, self._pulse, self._idle = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._bell, self._idle = asyncio.Event(), asyncio.Event()
         self._claiming = asyncio.Lock()
         self._draining = False
+        lost: asyncio.Queue[Lease] = asyncio.Queue()
+        heart = self._heart(lost)
         async with asyncio.TaskGroup() as group:
+            beating = group.create_task(self._beat(heart))
             loops = [
                 group.create_task(self._forever(lambda: self._claim(group))),
-                group.create_task(self._forever(self._beat)),
+                group.create_task(self._forever(lambda: self._take_over(lost))),
             ]
-            with self._signals.listen(self._hear):
+            with self._signals.listen(lambda signal: self._hear(signal, heart)):
                 try:
                     yield self
                 finally:
                     await self._drain()
             for loop in loops:
                 loop.cancel()
+            heart.stop()
+            await beating
+
+    def _heart(self, lost: asyncio.Queue[Lease]) -> Heart:
+        def hear(beat: Beat) -> None:
+            for execution, renewal in beat.renewals:
+                execution.heard(renewal)
+            for lease in beat.reaped:
+                lost.put_nowait(lease)
+
+        options = self._options
+        rhythm = Rhythm(
+            every=options.heartbeat,
+            retry=options.retry,
+            lease_for=self._lease_for,
+            max_attempts=options.max_attempts,
+        )
+        return Heart(rhythm, executions=lambda: list(self._running.values()), hear=hear)
+
+    async def _beat(self, heart: Heart) -> None:
+        opening = self._apart()
+        if opening is None:
+            await heart.beat_here(self._queue)
+        else:
+            await heart.beat_apart(opening)
 
     async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
         """Repeat a step; a failing backend is reported and tried again."""
@@ -96,13 +132,13 @@ class Worker:
                 log.exception("backend failed: worker=%s", self._options.name)
                 await asyncio.sleep(self._options.retry)
 
-    def _hear(self, signal: Signal) -> None:
+    def _hear(self, signal: Signal, heart: Heart) -> None:
         match signal:
             case RunsReady():
                 self._bell.set()
             case CancelRequested(run_ids):
                 if not self._running.keys().isdisjoint(run_ids):
-                    self._pulse.set()
+                    heart.ring()
 
     async def _claim(self, group: asyncio.TaskGroup) -> None:
         """Fill the free slots, or wait for the bell, for a slot, or for the next delayed run."""
@@ -141,43 +177,27 @@ class Worker:
             # The thread, or the slot, is free for the next run.
             self._bell.set()
 
-    async def _beat(self) -> None:
-        """Renew every lease, hear what is wished, then take back what others have lost.
-
-        In this order, so that a worker whose loop stood still renews its own leases before it reaps them.
-        """
-        self._pulse.clear()
-        await self._renew()
-        await self._reap()
-        await _wait(self._pulse, self._options.heartbeat)
-
-    async def _renew(self) -> None:
-        executions = list(self._running.values())
-        if executions:
-            renewals = await self._queue.renew([one.lease for one in executions], lease_for=self._lease_for)
-            for execution, renewal in zip(executions, renewals, strict=True):
-                execution.heard(renewal)
-
-    async def _reap(self) -> None:
-        for lease in await self._queue.reap(max_attempts=self._options.max_attempts):
-            log.warning("lease expired: run=%s worker=%s", lease.run.run_id, lease.worker)
-            run = await self._find(lease)
-            if run is not None and run.error is None:
-                await self._signals.send(RunsReady())
-            else:
-                await self._bury(lease.run, run)
+    async def _take_over(self, lost: asyncio.Queue[Lease]) -> None:
+        """Have a run that lost its worker claimed again, or tell its readers that it is not."""
+        lease = await lost.get()
+        log.warning("lease expired: run=%s worker=%s", lease.run.run_id, lease.worker)
+        run = await insist(lambda: self._find(lease))
+        if run is not None and run.error is None:
+            await self._signals.send(RunsReady())
+        else:
+            await insist(lambda: self._bury(lease.run, run))
 
     async def _bury(self, lost: Run, left: Run | None) -> None:
         """Tell the readers of a run that is not tried again. One with a thread of its own has left nothing else."""
         if left is None and lost.temporary:
-            await self._tools.checkpointer.adelete_thread(lost.thread_id)
-        error = (left and left.error) or EXHAUSTED
+            await self._tools.scratch.adelete_thread(lost.thread_id)
+        error = (left and left.error) or dead_letter(lost)
         result = encode({"__error__": asdict(error)})
         await self._tools.streams.close(lost.run_id, result, keep=lost.resumable)
 
     async def _find(self, lease: Lease) -> Run | None:
         try:
-            return await self._runs.get(lease.run.run_id, thread_id=None, scope={})
+            return await self._tools.runs.get(lease.run.run_id, thread_id=None, scope={})
         except NotFoundError:
             return None
 
@@ -192,6 +212,8 @@ class Worker:
             for execution in list(self._running.values()):
                 execution.stop("shutdown")
             await self._until_idle(self._options.drain / INSISTENCE)
+        for execution in list(self._running.values()):
+            execution.abandon()
 
     async def _until_idle(self, patience: float) -> None:
         if self._running:

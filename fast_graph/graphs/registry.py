@@ -40,32 +40,43 @@ class Registry:
         *,
         checkpointer: BaseCheckpointSaver[Any],
         store: BaseStore,
+        scratch: BaseCheckpointSaver[Any] | None = None,
     ) -> None:
+        """``scratch`` keeps the checkpoints of temporary threads; without it, ``checkpointer`` does."""
         self._checkpointer = checkpointer
+        self._scratch = scratch or checkpointer
         self._store = store
-        self._bound: dict[str, Graph] = {}
+        self._bound: dict[tuple[str, bool], Graph] = {}
         self._factories: dict[str, tuple[Factory, tuple[str, ...]]] = {}
         for name, source in graphs.items():
             graph = _compiled(source)
             if graph is not None:
-                self._bound[name] = self._bind(name, graph)
+                for temporary in (False, True):
+                    self._bound[name, temporary] = self._bind(name, graph, temporary=temporary)
             else:
                 self._factories[name] = (cast(Factory, source), _factory_arguments(name, source))
         self.names = tuple(graphs)
 
     @asynccontextmanager
     async def open(
-        self, name: str, access: AccessContext, config: RunnableConfig | None = None, context: Any = None
+        self,
+        name: str,
+        access: AccessContext,
+        config: RunnableConfig | None = None,
+        context: Any = None,
+        *,
+        temporary: bool = False,
     ) -> AsyncIterator[Graph]:
-        """The graph, for one use. Raises NotFoundError for an unknown name."""
-        graph = self._bound.get(name)
+        """The graph, for one use, perhaps on a temporary thread. Raises NotFoundError for an unknown name."""
+        graph = self._bound.get((name, temporary))
         if graph is not None:
             yield graph
             return
         if name not in self._factories:
             raise NotFoundError(f"Graph '{name}' not found. Expected one of: {sorted(self.names)}")
         async with AsyncExitStack() as stack:
-            yield self._bind(name, await self._build(name, access, config or {}, context, stack))
+            made = await self._build(name, access, config or {}, context, stack)
+            yield self._bind(name, made, temporary=temporary)
 
     async def _build(
         self, name: str, access: AccessContext, config: RunnableConfig, context: Any, stack: AsyncExitStack
@@ -89,9 +100,10 @@ class Registry:
             return _ExecutionRuntime(access_context=access, store=self._store, context=context)
         return _ReadRuntime(access_context=access, store=self._store)
 
-    def _bind(self, name: str, graph: Graph) -> Graph:
+    def _bind(self, name: str, graph: Graph, *, temporary: bool) -> Graph:
         known_as = name if graph.name == DEFAULT_NAME else graph.name
-        return graph.copy({"checkpointer": self._checkpointer, "store": self._store, "name": known_as})
+        saver = self._scratch if temporary else self._checkpointer
+        return graph.copy({"checkpointer": saver, "store": self._store, "name": known_as})
 
 
 def check_graphs(graphs: Mapping[Any, GraphSource]) -> None:

@@ -1,7 +1,8 @@
 """A graph's state as clients see it, and what of it a thread's row keeps."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import orjson
 from langchain_core.runnables import RunnableConfig
@@ -12,6 +13,9 @@ from fast_graph.graphs.serde import encode, plain
 from fast_graph.graphs.stream import checkpoint_of
 from fast_graph.model.lifecycle import ThreadStatus
 from fast_graph.model.records import Json, ThreadState
+
+Breakpoints = Sequence[str] | Literal["*"] | None
+"""The nodes before or after which a run stops; ``*`` is all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +30,32 @@ async def latest(graph: Graph, thread_id: str) -> Standing:
     """Where the thread stands by the graph's latest checkpoint."""
     snapshot = await graph.aget_state({"configurable": {"thread_id": thread_id}})
     return Standing(state=thread_state(snapshot), status="interrupted" if snapshot.next else "idle")
+
+
+async def is_at_rest(graph: Graph, thread_id: str, before: Breakpoints, after: Breakpoints) -> bool:
+    """Whether the thread's latest checkpoint is where a run with these breakpoints stops.
+
+    Called without input, a graph walks on from there: it takes the call for the answer to the interrupt.
+    """
+    if not before and not after:
+        return False
+    snapshot = await graph.aget_state({"configurable": {"thread_id": thread_id}})
+    if not snapshot.next:
+        return False
+    return _meet(snapshot.next, before) or (bool(after) and _meet(await _done_last(graph, snapshot), after))
+
+
+async def _done_last(graph: Graph, snapshot: StateSnapshot) -> Sequence[str]:
+    """The nodes of the step that led to this checkpoint."""
+    if snapshot.parent_config is None:
+        return ()
+    return (await graph.aget_state(snapshot.parent_config)).next
+
+
+def _meet(nodes: Sequence[str], breakpoints: Breakpoints) -> bool:
+    if not breakpoints:
+        return False
+    return breakpoints == "*" or not set(nodes).isdisjoint(breakpoints)
 
 
 def thread_state(snapshot: StateSnapshot) -> ThreadState:

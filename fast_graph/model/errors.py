@@ -29,6 +29,10 @@ class CapacityError(FastGraphError):
     """A bound of this backend is reached; nothing was stored."""
 
 
+class UnavailableError(FastGraphError):
+    """The backend cannot be reached at the moment; whether the last call took effect is not known."""
+
+
 class LeaseLostError(FastGraphError):
     """The run was claimed again, finished or deleted: the holder of this lease may write nothing more."""
 

@@ -98,6 +98,8 @@ class Run:
     """Not before this moment; ``None`` is at once."""
     attempt: int = 0
     """How often the run was claimed, releases not counted."""
+    max_attempts: int | None = None
+    """How often it may be; ``None`` leaves it to the workers, 1 is at most once."""
     error: Failure | None = None
 
 
@@ -120,6 +122,14 @@ class Lease:
     expires_at: datetime
     wish: "Wish | None" = None
     """What was asked of the run before it was claimed, by its last holder's time."""
+
+
+def dead_letter(run: Run) -> Failure:
+    """The error of a run that lost its worker once too often."""
+    return Failure(
+        error="AttemptsExhausted",
+        message=f"The run lost its worker {run.attempt} times and is not tried again",
+    )
 
 
 FENCE_KEY = "__fast_graph_token"

@@ -1,12 +1,13 @@
 """The port of a whole backend: every store the services and the engine need, opened and closed together."""
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.store.base import BaseStore
 
 from fast_graph.storage.assistants import AssistantStore
+from fast_graph.storage.checkpoints import Checkpointer
 from fast_graph.storage.queue import RunQueue
 from fast_graph.storage.runs import RunStore
 from fast_graph.storage.signals import Signals
@@ -48,13 +49,26 @@ class Stores(AbstractAsyncContextManager["Stores"], Protocol):
         ...
 
     @property
-    def checkpointer(self) -> BaseCheckpointSaver[Any]:
+    def checkpointer(self) -> Checkpointer:
         """LangGraph's checkpoints, with copying, pruning and deleting by run."""
+        ...
+
+    @property
+    def scratch(self) -> Checkpointer:
+        """Checkpoints of temporary threads, which nobody can come back to: they may end with the process."""
         ...
 
     @property
     def store(self) -> BaseStore:
         """LangGraph's long-term store."""
+        ...
+
+    def apart(self) -> AbstractAsyncContextManager[RunQueue] | None:
+        """The same queue for one more event loop, on a thread of its own; ``None`` if it serves this loop alone."""
+        ...
+
+    async def health(self) -> Mapping[str, str]:
+        """The servers behind this backend by name, each with ``ok`` or what is wrong. Takes a second or two at most."""
         ...
 
 

@@ -40,6 +40,7 @@ from fast_graph.testing.rows import (
     new_run,
     new_thread,
     run_of,
+    shown,
     take,
     thread_of,
 )
@@ -228,7 +229,7 @@ class RunQueueConformance:
         assert run == replace(lease.run, status="interrupted", updated_at=now)
         thread = await thread_of(stores, lease.run)
         assert (thread.status, thread.touched, thread.error) == ("interrupted", True, None)
-        assert (thread.values, thread.interrupts) == (STATE.values, STATE.interrupts)
+        assert shown(thread) == shown(STATE)
         assert (thread.updated_at, thread.state_updated_at) == (now, now)
 
     async def test_finish_writes_what_went_wrong(self, stores: Stores, clock: OwnedClock) -> None:
@@ -258,7 +259,7 @@ class RunQueueConformance:
         lease = await add_running(stores, clock, lease.run.thread_id)
         await stores.queue.finish(lease, new_outcome("error", "error", error=FAILURE))
         after = await thread_of(stores, lease.run)
-        assert (after.values, after.interrupts) == (STATE.values, STATE.interrupts)
+        assert shown(after) == shown(STATE)
         assert after.state_updated_at == before.state_updated_at
 
     async def test_a_thread_is_busy_while_other_runs_are_in_flight_on_it(

@@ -7,8 +7,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+import orjson
+
 from fast_graph.model.lifecycle import RunStatus, ThreadStatus
-from fast_graph.model.records import EVERYTHING, Assistant, Created, Lease, Outcome, Run, Thread
+from fast_graph.model.records import EVERYTHING, Assistant, Created, Lease, Outcome, Run, Thread, ThreadState
 from fast_graph.storage.backend import Stores
 from fast_graph.testing.clock import OwnedClock
 
@@ -86,3 +88,8 @@ async def run_of(stores: Stores, run: Run) -> Run:
 async def thread_of(stores: Stores, run: Run) -> Thread:
     """The row of the run's thread as it is now."""
     return await stores.threads.get(run.thread_id, scope=EVERYTHING)
+
+
+def shown(showing: Thread | ThreadState) -> tuple[object, object]:
+    """The values, as objects, and the interrupts: a backend may write the JSON of values in its own way."""
+    return showing.values and orjson.loads(showing.values), showing.interrupts

@@ -1,5 +1,6 @@
 """The memory backend: one process, nothing kept after it ends. The reference that every other one is held to."""
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -28,8 +29,14 @@ class MemoryStores(AbstractAsyncContextManager["MemoryStores"]):
         self.queue = MemoryQueue(self.ledger)
         self.streams = MemoryStreams(clock, bounds)
         self.signals = MemorySignals()
-        self.checkpointer = MemoryCheckpointer(self.ledger.is_held)
+        self.checkpointer = self.scratch = MemoryCheckpointer(self.ledger.is_held)
         self.store = MemoryStore()
+
+    def apart(self) -> None:
+        """Nothing here is for another thread, and a blocked loop reaps no leases."""
+
+    async def health(self) -> Mapping[str, str]:
+        return {}
 
     async def __aenter__(self) -> Self:
         return self

@@ -5,7 +5,6 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
-    BaseCheckpointSaver,
     ChannelVersions,
     Checkpoint,
     CheckpointMetadata,
@@ -18,6 +17,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 
 from fast_graph.model.errors import InvalidError, LeaseLostError
 from fast_graph.model.records import FENCE_KEY
+from fast_graph.storage.checkpoints import Checkpointer
 
 Place = tuple[str, str, str]
 """A checkpoint: its thread, its namespace, its id."""
@@ -52,7 +52,7 @@ class ThreadSaver(InMemorySaver):
         self._writer, self._before = None, {}
 
 
-class MemoryCheckpointer(BaseCheckpointSaver[str]):
+class MemoryCheckpointer(Checkpointer):
     """Every operation goes to the saver of its thread; copying, pruning and rolling back are added.
 
     ``is_held`` tells whether a run's lease has a token: a late holder can write no checkpoint.

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from fast_graph.backends.memory.ledger import Ledger
-from fast_graph.model.records import Failure, Lease, Outcome, Renewal, Run
+from fast_graph.model.records import Lease, Outcome, Renewal, Run, dead_letter
 
 
 class MemoryQueue:
@@ -76,11 +76,3 @@ class MemoryQueue:
             self._ledger.end_run(run, status="error", error=error)
             self._ledger.settle(run, resting="error", error=error, touched=True)
         return Lease(run=run, worker=claim.worker, token=claim.token, expires_at=claim.expires_at, wish=wish)
-
-
-def dead_letter(run: Run) -> Failure:
-    """The error of a run that lost its worker once too often."""
-    return Failure(
-        error="AttemptsExhausted",
-        message=f"The run lost its worker {run.attempt} times and is not tried again",
-    )

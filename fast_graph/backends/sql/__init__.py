@@ -1,0 +1,1 @@
+"""Rows in a SQL database: what the SQLite and the PostgreSQL backends share."""

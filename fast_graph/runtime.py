@@ -24,6 +24,12 @@ from fast_graph.api.threads import ThreadRoutes
 from fast_graph.auth.policy import OpenPolicy
 from fast_graph.backends.memory.backend import MemoryBackend
 from fast_graph.backends.memory.ledger import Bounds
+from fast_graph.backends.postgres.engine import PostgresOptions
+from fast_graph.backends.postgres_redis import PostgresRedisBackend
+from fast_graph.backends.redis.options import RedisOptions
+from fast_graph.backends.redis.streams import StreamBounds as RedisBounds
+from fast_graph.backends.sqlite.backend import SqliteBackend
+from fast_graph.backends.sqlite.streams import StreamBounds as SqliteBounds
 from fast_graph.engine.execution import Tools
 from fast_graph.engine.worker import Worker, WorkerOptions
 from fast_graph.graphs.registry import GraphSource, Registry, check_graphs
@@ -159,7 +165,7 @@ class Runtime:
         ThreadRoutes(self.threads, self.states).add_to(router)
         ItemRoutes(self.items).add_to(router)
         AssistantRoutes(self.assistants, self.threads).add_to(router)
-        MetaRoutes(self._docs_url).add_to(router)
+        MetaRoutes(self._docs_url, health=self.stores.health).add_to(router)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -169,11 +175,16 @@ class Runtime:
             # What is loaded by now stays: without this, each full collection walks all of it and stops the loop.
             gc.freeze()
             stack.callback(gc.unfreeze)
-            await stack.enter_async_context(self.worker.working())
+            if self.settings.worker:
+                await stack.enter_async_context(self.worker.working())
             self._open = stack.pop_all()
-        names = ", ".join(self.graphs.names) or "none"
-        log.info("FastGraph %s serves %s on the %s backend", version("fast-graph"), names, self.backend.name)
+        self._introduce()
         return self
+
+    def _introduce(self) -> None:
+        names = ", ".join(self.graphs.names) or "no graphs"
+        slots = f"{self.settings.worker_slots} slots" if self.settings.worker else "no worker"
+        log.info("FastGraph %s serves %s on %s, %s", version("fast-graph"), names, self.backend.name, slots)
 
     def _widen_executor(self) -> None:
         """Plain functions run in the loop's executor, whose usual handful of threads would make them wait in line.
@@ -189,7 +200,28 @@ class Runtime:
         await self._open.aclose()
 
 
-def _backend(settings: Settings) -> Backend:
+async def migrate(settings: Settings) -> str:
+    """Bring the database of the settings up to date; says what was done. Raises ConfigurationError."""
+    backend = _backend(settings)
+    if isinstance(backend, MemoryBackend):
+        return "The memory backend has nothing to migrate: set POSTGRE_DATABASE_URL or FAST_GRAPH_SQLITE_PATH"
+    return await backend.connect().migrate()
+
+
+def _backend(settings: Settings) -> MemoryBackend | SqliteBackend | PostgresRedisBackend:
+    if settings.postgres_url is not None:
+        return _postgres_redis(settings, settings.postgres_url)
+    if settings.sqlite_path is not None:
+        bounds = SqliteBounds(
+            stream_bytes=settings.stream_max_bytes,
+            kept_stream_bytes=settings.stream_kept_max_bytes,
+            stream_ttl=settings.stream_ttl,
+        )
+        return SqliteBackend(path=settings.sqlite_path, streams=bounds)
+    return _memory(settings)
+
+
+def _memory(settings: Settings) -> MemoryBackend:
     bounds = Bounds(
         threads=settings.memory_max_threads,
         pending_runs=settings.memory_max_pending_runs,
@@ -199,6 +231,26 @@ def _backend(settings: Settings) -> Backend:
         stream_ttl=settings.stream_ttl,
     )
     return MemoryBackend(bounds=bounds)
+
+
+def _postgres_redis(settings: Settings, postgres_url: str) -> PostgresRedisBackend:
+    postgres = PostgresOptions(
+        url=postgres_url,
+        pool_size=settings.postgres_pool_size,
+        max_overflow=settings.postgres_max_overflow,
+        echo=settings.postgres_echo,
+    )
+    redis = RedisOptions(
+        url=settings.redis_url,
+        host=settings.redis_host or "localhost",
+        port=settings.redis_port,
+        password=settings.redis_password,
+        db=settings.redis_db,
+        max_connections=settings.redis_max_connections,
+        key_prefix=settings.redis_key_prefix,
+    )
+    streams = RedisBounds(stream_bytes=settings.stream_max_bytes, stream_ttl=settings.stream_ttl)
+    return PostgresRedisBackend(postgres=postgres, redis=redis, streams=streams, migrate=settings.migrate)
 
 
 def _all_graphs(graphs: Mapping[str, GraphSource], factory: GraphFactory | None) -> Mapping[str, GraphSource]:

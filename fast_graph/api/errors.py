@@ -20,7 +20,11 @@ STATUS: dict[type[errors.FastGraphError], int] = {
     errors.InvalidError: 422,
     errors.RefusedError: 400,
     errors.CapacityError: 503,
+    errors.UnavailableError: 503,
 }
+
+RETRY_AFTER = "1"
+"""Seconds after which a request that was refused with 503 may be sent again."""
 
 
 class Problem(BaseModel):
@@ -39,7 +43,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def problem(status: int, detail: str) -> Response:
     """An error response."""
-    return Response(orjson.dumps({"detail": detail}), status_code=status, media_type="application/json")
+    headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
+    return Response(
+        orjson.dumps({"detail": detail}), status_code=status, headers=headers, media_type="application/json"
+    )
 
 
 def answer(error: Exception, path: str) -> Response:

@@ -1,5 +1,6 @@
 """The server about itself."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
@@ -14,16 +15,18 @@ ALIVE = {"ok": True, "services": {}}
 class MetaRoutes:
     """The handlers of the server itself."""
 
-    def __init__(self, docs_url: str | None) -> None:
+    def __init__(self, docs_url: str | None, *, health: Callable[[], Awaitable[Mapping[str, str]]]) -> None:
         self._docs_url = docs_url
+        self._health = health
 
     def add_to(self, router: APIRouter) -> None:
         """Add all of them, under their paths."""
         routes = Routes(router, "meta")
         routes.add("GET /ok", self.ok)
         routes.add("GET /health", self.health)
-        for probed in ("/ok", "/health"):  # some health checks send HEAD
-            routes.add(f"HEAD {probed}", self.ok, include_in_schema=False)
+        # Some health checks send HEAD.
+        routes.add("HEAD /ok", self.ok, include_in_schema=False)
+        routes.add("HEAD /health", self.health, include_in_schema=False)
         routes.add("GET /info", self.info)
         routes.add("GET /", self.root, include_in_schema=False)
 
@@ -32,8 +35,11 @@ class MetaRoutes:
         return reply(ALIVE)
 
     async def health(self) -> Response:
-        """Is the server up? (the usual name)"""
-        return reply({"status": "healthy", **ALIVE})
+        """Are the server and what it relies on up? 503 if something of it is not."""
+        services = await self._health()
+        healthy = all(said == "ok" for said in services.values())
+        found = {"status": "healthy" if healthy else "unhealthy", "ok": healthy, "services": services}
+        return reply(found, status=200 if healthy else 503)
 
     async def info(self) -> Response:
         """Versions and features."""

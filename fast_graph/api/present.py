@@ -17,9 +17,9 @@ from fast_graph.model.records import Assistant, Json, Page, Run, Thread
 EXTRACT_ROOTS = ("config", "interrupts", "metadata", "values")
 
 
-def reply(value: Any, *, headers: Mapping[str, str] | None = None) -> Response:
+def reply(value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response."""
-    return Response(encode(value), media_type="application/json", headers=headers)
+    return Response(encode(value), status_code=status, media_type="application/json", headers=headers)
 
 
 def no_content() -> Response:

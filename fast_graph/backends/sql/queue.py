@@ -71,26 +71,24 @@ class SqlQueue:
     async def finish(self, lease: Lease, outcome: Outcome) -> None:
         run, now = lease.run, self._clock()
         async with self._database.transaction() as connection:
-            if await settle(connection, run, now, resting=outcome.thread_status, **_thread_changes(outcome, now)):
+            if await settle(connection, run, now, resting=outcome.thread_status, **thread_changes(outcome, now)):
                 await _end_with_thread(connection, lease)
             elif outcome.forget:
-                _expect(lease, (await connection.execute(delete(runs).where(_held(lease)))).rowcount)
+                expect_held(lease, (await connection.execute(delete(runs).where(held_by(lease)))).rowcount)
             else:
-                failed = outcome.status in ("error", "timeout")
-                error = outcome.error if failed else None
-                ended = update(runs).where(_held(lease)).values(status=outcome.status, error=error, updated_at=now)
-                _expect(lease, (await connection.execute(ended)).rowcount)
+                ended = update(runs).where(held_by(lease)).values(run_changes(outcome, now))
+                expect_held(lease, (await connection.execute(ended)).rowcount)
 
     async def release(self, lease: Lease, *, delay: timedelta) -> None:
         now = self._clock()
         due_at = now + delay if delay else None
         released = (
             update(runs)
-            .where(_held(lease))
+            .where(held_by(lease))
             .values(status="pending", due_at=due_at, attempt=runs.c.attempt - 1, lease_until=None, updated_at=now)
         )
         async with self._database.statement() as connection:
-            _expect(lease, (await connection.execute(released)).rowcount)
+            expect_held(lease, (await connection.execute(released)).rowcount)
 
     async def reap(self, *, max_attempts: int) -> Sequence[Lease]:
         now = self._clock()
@@ -133,16 +131,25 @@ def _wish(row: Row[Any]) -> Wish | None:
     return None if row.wish is None else Wish(action=row.wish, superseded_by=row.superseded_by)
 
 
-def _held(lease: Lease) -> ColumnElement[bool]:
+def held_by(lease: Lease) -> ColumnElement[bool]:
+    """The run's row, if the lease is its present one."""
     return and_(runs.c.run_id == lease.run.run_id, runs.c.token == lease.token, RUNNING)
 
 
-def _expect(lease: Lease, found: int) -> None:
+def expect_held(lease: Lease, found: int) -> None:
+    """Raise LeaseLostError unless something was found."""
     if not found:
         raise LeaseLostError(f"The lease of run {lease.run.run_id} is no longer held by {lease.worker}")
 
 
-def _thread_changes(outcome: Outcome, now: datetime) -> dict[str, Any]:
+def run_changes(outcome: Outcome, now: datetime) -> dict[str, Any]:
+    """What the row of a run that has ended says."""
+    failed = outcome.status in ("error", "timeout")
+    return {"status": outcome.status, "error": outcome.error if failed else None, "updated_at": now}
+
+
+def thread_changes(outcome: Outcome, now: datetime) -> dict[str, Any]:
+    """What the run leaves on its thread's row."""
     changes: dict[str, Any] = {"error": outcome.error, "touched": True}
     if outcome.state is not None:
         changes |= {"values": outcome.state.values, "interrupts": outcome.state.interrupts, "state_updated_at": now}
@@ -153,18 +160,18 @@ async def _end_with_thread(connection: AsyncConnection, lease: Lease) -> None:
     """The thread is gone: remove its runs, of which the leased one must be one."""
     gone = delete(runs).where(runs.c.thread_id == lease.run.thread_id)
     found = await connection.execute(gone.returning(runs.c.run_id, runs.c.token, runs.c.status))
-    _expect(lease, [tuple(row) for row in found].count((lease.run.run_id, lease.token, "running")))
+    expect_held(lease, [tuple(row) for row in found].count((lease.run.run_id, lease.token, "running")))
 
 
 async def _take_back(connection: AsyncConnection, lease: Lease, max_attempts: int, now: datetime) -> None:
     run = lease.run
     if run.attempt < (run.max_attempts or max_attempts) or lease.wish is not None:
         changes = {"status": "pending", "due_at": None, "lease_until": None, "updated_at": now}
-        await connection.execute(update(runs).where(_held(lease)).values(changes))
+        await connection.execute(update(runs).where(held_by(lease)).values(changes))
         return
     error = dead_letter(run)
     if await settle(connection, run, now, resting="error", error=error, touched=True):
         await connection.execute(delete(runs).where(runs.c.thread_id == run.thread_id))
     else:
-        ended = update(runs).where(_held(lease))
+        ended = update(runs).where(held_by(lease))
         await connection.execute(ended.values(status="error", error=error, updated_at=now))

@@ -13,6 +13,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, insert, select, upda
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
 from fast_graph.backends.sql.database import Database
 from fast_graph.backends.sql.rows import RUNS, THREADS
@@ -25,7 +26,7 @@ from fast_graph.model.queries import RunQuery
 from fast_graph.model.records import Created, Json, Page, Run, Scope, Thread
 
 SHARED_METADATA = ("graph_id", "assistant_id")
-ON_CONFLICT = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
+ON_CONFLICT: dict[str, Any] = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 
 
 class SqlRuns:
@@ -48,7 +49,14 @@ class SqlRuns:
     async def _occupy(
         self, connection: AsyncConnection, run: Run, create_thread: Thread | None, config: Json, scope: Scope
     ) -> None:
-        """Make the thread busy with one run more, and hold its row until the transaction ends."""
+        occupied = self._occupying(connection.dialect.name, run, create_thread, config, scope)
+        if (await connection.execute(occupied)).first() is None:
+            await self._refuse(connection, run, scope)
+
+    def _occupying(
+        self, dialect: str, run: Run, create_thread: Thread | None, config: Json, scope: Scope
+    ) -> ReturningUpdate[Any] | ReturningInsert[Any]:
+        """Make the thread busy with one run more; its row is held until the transaction ends."""
         shared = {key: run.metadata[key] for key in SHARED_METADATA if key in run.metadata}
         changes = {
             "status": "busy",
@@ -61,16 +69,13 @@ class SqlRuns:
         if run.multitask_strategy == "reject":
             admits.append(threads.c.inflight == 0)
         if create_thread is None:
-            statement: Any = update(threads).where(threads.c.thread_id == run.thread_id, *admits).values(changes)
-        else:
-            values = THREADS.values(create_thread)
-            made = {**changes, "metadata": {**create_thread.metadata, **shared}, "inflight": 1}
-            statement = ON_CONFLICT[connection.dialect.name](threads).values({**values, **made})
-            statement = statement.on_conflict_do_update(
-                index_elements=[threads.c.thread_id], set_=changes, where=and_(*admits)
-            )
-        if (await connection.execute(statement.returning(threads.c.thread_id))).first() is None:
-            await self._refuse(connection, run, scope)
+            occupied = update(threads).where(threads.c.thread_id == run.thread_id, *admits).values(changes)
+            return occupied.returning(threads.c.thread_id)
+        made = {**changes, "metadata": {**create_thread.metadata, **shared}, "inflight": 1}
+        inserted = ON_CONFLICT[dialect](threads).values({**THREADS.values(create_thread), **made})
+        is_there = {"index_elements": [threads.c.thread_id], "set_": changes, "where": and_(*admits)}
+        conflicting: ReturningInsert[Any] = inserted.on_conflict_do_update(**is_there).returning(threads.c.thread_id)
+        return conflicting
 
     async def _refuse(self, connection: AsyncConnection, run: Run, scope: Scope) -> None:
         """Say why the thread takes no run: it is not there, or it is busy."""

@@ -22,17 +22,18 @@ async def settle(
         gone = await connection.execute(delete(threads).where(is_thread, threads.c.inflight <= ended))
         if gone.rowcount:
             return True
-    rests = threads.c.resting if resting is None else resting
-    changed = (
-        update(threads)
-        .where(is_thread)
-        .values(
-            **changes,
-            resting=rests,
-            status=case((threads.c.inflight > ended, "busy"), else_=rests),
-            inflight=threads.c.inflight - ended,
-            updated_at=now,
-        )
-    )
-    await connection.execute(changed)
+    settled = settled_values(now, ended=ended, resting=resting, **changes)
+    await connection.execute(update(threads).where(is_thread).values(settled))
     return False
+
+
+def settled_values(now: datetime, *, ended: int = 1, resting: str | None = None, **changes: Any) -> dict[str, Any]:
+    """What the thread's row shows then."""
+    rests = threads.c.resting if resting is None else resting
+    return {
+        **changes,
+        "resting": rests,
+        "status": case((threads.c.inflight > ended, "busy"), else_=rests),
+        "inflight": threads.c.inflight - ended,
+        "updated_at": now,
+    }

@@ -1,13 +1,24 @@
 """The environment, read once. Only the runtime and what is above it know this module."""
 
+from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SCHEMES = {
+    "postgres_url": ("postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg"),
+    "redis_url": ("redis", "rediss", "unix"),
+}
 
 
 class Settings(BaseSettings):
-    """Everything that can be set without code, as ``FAST_GRAPH_<NAME>`` or in a ``.env`` file. Times in seconds."""
+    """Everything that can be set without code, in the environment or in a ``.env`` file. Times in seconds.
+
+    A field is set as ``FAST_GRAPH_<NAME>``, unless it has an alias. Which fields are set chooses the backend: none of
+    them memory, ``sqlite_path`` SQLite, ``postgres_url`` with a Redis PostgreSQL and Redis; half a choice is refused.
+    """
 
     model_config = SettingsConfigDict(
         env_prefix="FAST_GRAPH_",
@@ -16,7 +27,36 @@ class Settings(BaseSettings):
         env_parse_none_str="none",
         extra="ignore",
         frozen=True,
+        hide_input_in_errors=True,  # URLs carry passwords
+        populate_by_name=True,
     )
+
+    sqlite_path: Path | None = None
+    """The file that keeps everything; for one process."""
+    postgres_url: str | None = Field(default=None, repr=False, validation_alias="POSTGRE_DATABASE_URL")
+    """The database that keeps everything, for any number of processes: ``postgresql://user:password@host/name``."""
+    postgres_pool_size: int = Field(default=10, ge=1, validation_alias="POSTGRE_DB_POOL_SIZE")
+    """Database connections that this process keeps open."""
+    postgres_max_overflow: int = Field(default=10, ge=0, validation_alias="POSTGRE_DB_MAX_OVERFLOW")
+    """Database connections that it opens beyond those, for a while."""
+    postgres_echo: bool = Field(default=False, validation_alias="POSTGRE_DB_ECHO")
+    """Whether every statement is logged."""
+
+    redis_url: str | None = Field(default=None, repr=False, validation_alias="REDIS_URL")
+    """The Redis that carries streams and signals, in place of the next four."""
+    redis_host: str | None = Field(default=None, validation_alias="REDIS_HOST")
+    redis_port: int = Field(default=6379, ge=1, le=65_535, validation_alias="REDIS_PORT")
+    redis_password: str | None = Field(default=None, repr=False, validation_alias="REDIS_PASSWORD")
+    redis_db: int = Field(default=0, ge=0, validation_alias="REDIS_DB")
+    redis_max_connections: int = Field(default=50, ge=1, validation_alias="REDIS_MAX_CONNECTIONS")
+    """Redis connections of this process at most."""
+    redis_key_prefix: str = Field(default="fast_graph", min_length=1, validation_alias="REDIS_KEY_PRE")
+    """What every key begins with, so that several installations may share one Redis."""
+
+    migrate: bool = True
+    """Whether a starting process brings the database up to date."""
+    worker: bool = True
+    """Whether this process executes runs."""
 
     worker_slots: int = Field(default=512, ge=1)
     """Runs executed at a time by this process."""
@@ -26,9 +66,9 @@ class Settings(BaseSettings):
     """How long a run may take before it ends as ``timeout``."""
     max_attempts: int = Field(default=3, ge=1)
     """How often a run is taken up again after its worker was lost."""
-    lease: float = Field(default=30, gt=0)
+    lease: float = Field(default=6, gt=0)
     """How long a run stays with a worker that gives no sign of life."""
-    heartbeat: float = Field(default=10, gt=0)
+    heartbeat: float = Field(default=2, gt=0)
     """How often a worker gives a sign of life."""
     poll: float = Field(default=5, gt=0)
     """How often workers and readers look by themselves, in case a signal was lost."""
@@ -55,6 +95,44 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, origins: object) -> object:
         return [origin.strip() for origin in origins.split(",")] if isinstance(origins, str) else origins
+
+    @field_validator("redis_port", mode="before")
+    @classmethod
+    def _of_kubernetes(cls, port: object) -> object:
+        """For a service named redis, Kubernetes sets REDIS_PORT by itself, to ``tcp://10.0.0.1:6379``."""
+        return urlsplit(port).port if isinstance(port, str) and port.startswith("tcp://") else port
+
+    @field_validator("postgres_url", "redis_url")
+    @classmethod
+    def _has_scheme(cls, url: str | None, field: ValidationInfo) -> str | None:
+        """What is refused is not repeated: it may carry a password."""
+        schemes = SCHEMES[field.field_name or ""]
+        if url is not None and url.partition("://")[0] not in schemes:
+            raise ValueError(f"the URL must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        return url
+
+    @model_validator(mode="after")
+    def _one_backend(self) -> Self:
+        if self.redis_url and self.redis_host:
+            raise ValueError("REDIS_URL and REDIS_HOST both say where Redis is: remove one of them")
+        if self.sqlite_path and self.postgres_url:
+            raise ValueError("FAST_GRAPH_SQLITE_PATH and POSTGRE_DATABASE_URL name two databases: remove one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _whole_backend(self) -> Self:
+        redis = "REDIS_URL" if self.redis_url else "REDIS_HOST" if self.redis_host else None
+        if redis and not self.postgres_url:
+            raise ValueError(
+                f"{redis} names a Redis, but there is no PostgreSQL, which keeps what Redis announces: "
+                f"set POSTGRE_DATABASE_URL too, or remove {redis}"
+            )
+        if self.postgres_url and not redis:
+            raise ValueError(
+                "POSTGRE_DATABASE_URL names a PostgreSQL, but there is no Redis, which carries streams and signals: "
+                "set REDIS_HOST or REDIS_URL too, or remove POSTGRE_DATABASE_URL"
+            )
+        return self
 
     @model_validator(mode="after")
     def _lease_outlives_heartbeat(self) -> Self:

@@ -11,22 +11,24 @@ from langgraph.store.postgres.base import PostgresIndexConfig
 from sqlalchemy import text
 
 from fast_graph.backends.memory.checkpoints import MemoryCheckpointer
+from fast_graph.backends.postgres.assistants import PostgresAssistants
 from fast_graph.backends.postgres.checkpoints import PostgresCheckpointer
 from fast_graph.backends.postgres.clock import SharedClock
+from fast_graph.backends.postgres.direct import Direct
 from fast_graph.backends.postgres.engine import PostgresOptions, open_engine, reachable
 from fast_graph.backends.postgres.items import PostgresStore
 from fast_graph.backends.postgres.migrating import migrate, outdated
 from fast_graph.backends.postgres.pool import Connections
 from fast_graph.backends.postgres.queue import PostgresQueue
 from fast_graph.backends.postgres.runs import PostgresRuns
+from fast_graph.backends.postgres.threads import PostgresThreads
 from fast_graph.backends.redis.link import RedisLink
 from fast_graph.backends.redis.options import RedisOptions
 from fast_graph.backends.redis.signals import RedisSignals
 from fast_graph.backends.redis.streams import RedisStreams, StreamBounds
-from fast_graph.backends.sql.assistants import SqlAssistants
 from fast_graph.backends.sql.database import Database
 from fast_graph.backends.sql.dialects import PostgresJson
-from fast_graph.backends.sql.threads import SqlThreads
+from fast_graph.backends.sql.queue import SqlQueue
 from fast_graph.model.clock import Clock, system_clock
 from fast_graph.model.errors import ConfigurationError, UnavailableError
 from fast_graph.storage.queue import RunQueue
@@ -43,13 +45,14 @@ class PostgresRedisStores(AbstractAsyncContextManager["PostgresRedisStores"]):
         self._backend = backend
         self._engine = open_engine(options)
         self._database = Database(self._engine, PostgresJson())
+        self._direct = Direct(options)
         self._connections = Connections(options.libpq, size=options.pool_size)
         self._link = RedisLink(backend.redis)
         self._clock = backend.clock or SharedClock(system_clock)
-        self.assistants = SqlAssistants(self._database, self._clock)
-        self.threads = SqlThreads(self._database, self._clock)
-        self.runs = PostgresRuns(self._database, self._clock)
-        self.queue = PostgresQueue(self._database, self._clock)
+        self.assistants = PostgresAssistants(self._database, self._direct, self._clock)
+        self.threads = PostgresThreads(self._database, self._direct, self._clock)
+        self.runs = PostgresRuns(self._database, self._direct, self._clock)
+        self.queue = PostgresQueue(self._database, self._direct, self._clock)
         self.streams = RedisStreams(self._link, backend.clock or system_clock, backend.streams)
         self.signals = RedisSignals(self._link)
         self.checkpointer = PostgresCheckpointer(self._connections)
@@ -61,7 +64,7 @@ class PostgresRedisStores(AbstractAsyncContextManager["PostgresRedisStores"]):
     async def _apart(self) -> AsyncIterator[RunQueue]:
         engine = open_engine(replace(self._backend.postgres, pool_size=1, max_overflow=0))
         try:
-            yield PostgresQueue(Database(engine, PostgresJson()), self._clock)
+            yield SqlQueue(Database(engine, PostgresJson()), self._clock)
         finally:
             await engine.dispose()
 
@@ -103,6 +106,7 @@ class PostgresRedisStores(AbstractAsyncContextManager["PostgresRedisStores"]):
         async with reachable(self._backend.postgres), self._engine.connect() as connection:
             if isinstance(self._clock, SharedClock):
                 await self._clock.compare(connection)
+        await stack.enter_async_context(self._direct)
         await stack.enter_async_context(self._connections)
 
     async def __aexit__(

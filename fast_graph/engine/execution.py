@@ -73,6 +73,8 @@ class Execution:
 
     def __init__(self, lease: Lease, tools: Tools) -> None:
         self.lease = lease
+        self.others_wait = True
+        """Whether other runs may be waiting on its thread."""
         self._run = lease.run
         self._kwargs: Json = decode(lease.run.kwargs)
         self._tools = tools
@@ -303,7 +305,7 @@ class Execution:
 
     async def _write_end(self, outcome: Outcome) -> None:
         try:
-            await self._tools.queue.finish(self.lease, outcome)
+            self.others_wait = await self._tools.queue.finish(self.lease, outcome)
         except UnavailableError:
             self._in_doubt = True
             raise

@@ -6,7 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from fast_graph.engine.execution import Execution, Tools
 from fast_graph.engine.heart import Beat, Heart, Rhythm
@@ -17,6 +17,12 @@ from fast_graph.model.errors import NotFoundError
 from fast_graph.model.records import Lease, Run, dead_letter
 from fast_graph.storage.queue import RunQueue
 from fast_graph.storage.signals import CancelRequested, RunsReady, Signal, Signals
+
+FAR_OFF = datetime.max.replace(tzinfo=UTC)
+"""When a run is due that nobody knows of."""
+
+LEAST_REST = 0.01
+"""Seconds between two looks for a run that is due, but not yet by the backend's clock."""
 
 INSISTENCE = 10
 """How often a run that swallows its cancellation is cancelled again while the worker drains."""
@@ -69,11 +75,19 @@ class Worker:
         self._idle = asyncio.Event()
         self._claiming = asyncio.Lock()
         self._draining = False
+        self._due: datetime | None = None
+        """When the next delayed run is due, as far as is known; None if that has to be asked."""
 
     @property
     def running(self) -> Mapping[str, Execution]:
         """The executions that go on now, by run id."""
         return self._running
+
+    def retire(self) -> None:
+        """Claim no more, and let runs come to their next checkpoint; ``working`` waits for them at its end."""
+        self._draining = True
+        for execution in list(self._running.values()):
+            execution.drain("shutdown")
 
     @asynccontextmanager
     async def working(self) -> AsyncIterator["Worker"]:
@@ -134,34 +148,40 @@ class Worker:
 
     def _hear(self, signal: Signal, heart: Heart) -> None:
         match signal:
-            case RunsReady():
+            case RunsReady(due_at):
+                if due_at is not None and self._due is not None:
+                    self._due = min(self._due, due_at)
                 self._bell.set()
             case CancelRequested(run_ids):
                 if not self._running.keys().isdisjoint(run_ids):
                     heart.ring()
 
     async def _claim(self, group: asyncio.TaskGroup) -> None:
-        """Fill the free slots, or wait for the bell, for a slot, or for the next delayed run."""
+        """Fill the free slots; if that was all there is, wait for the bell, or for the next delayed run."""
         self._bell.clear()
         async with self._claiming:
             free = 0 if self._draining else self._options.slots - len(self._running)
             leases = await self._queue.claim(self._options.name, limit=free, lease_for=self._lease_for) if free else ()
             for lease in leases:
                 self._start(group, lease)
-        if leases:
-            return
-        due = await self._queue.next_due() if free else None  # without a slot, it is the bell that matters
-        await _wait(self._bell, self._patience(due))
+        if len(leases) < free:
+            if self._due is None or self._due <= self._clock():
+                self._due = await self._queue.next_due() or FAR_OFF
+            await self._rest(self._due)
+        elif not free:  # without a slot, it is the bell that matters
+            await self._rest(FAR_OFF)
 
-    def _patience(self, due: datetime | None) -> float:
-        if due is None:
-            return self._options.poll
-        return min(self._options.poll, max(0.0, (due - self._clock()).total_seconds()))
+    async def _rest(self, due: datetime) -> None:
+        patience = min(self._options.poll, max(LEAST_REST, (due - self._clock()).total_seconds()))
+        if not await _wait(self._bell, patience):
+            self._due = None  # the news of a delayed run may have been lost, as may the bell
 
     def _start(self, group: asyncio.TaskGroup, lease: Lease) -> None:
         execution = Execution(lease, self._tools)
         self._running[lease.run.run_id] = execution
         self._idle.clear()
+        if self._draining:  # it was being claimed at that moment
+            execution.drain("shutdown")
         group.create_task(self._execute(execution))
 
     async def _execute(self, execution: Execution) -> None:
@@ -171,11 +191,14 @@ class Worker:
         except Exception:  # the lease runs out, and the run is taken up again
             log.exception("execution failed: %s", execution)
         finally:
+            was_full = len(self._running) >= self._options.slots
             del self._running[run_id]
             if not self._running:
                 self._idle.set()
-            # The thread, or the slot, is free for the next run.
-            self._bell.set()
+            if execution.others_wait or was_full:
+                self._bell.set()
+        if self._draining:  # what comes next is for others, and so is this run if it was not at its end
+            await self._signals.send(RunsReady())
 
     async def _take_over(self, lost: asyncio.Queue[Lease]) -> None:
         """Have a run that lost its worker claimed again, or tell its readers that it is not."""
@@ -203,10 +226,9 @@ class Worker:
 
     async def _drain(self) -> None:
         """Claim no more; let runs come to their next checkpoint, then stop those that are left."""
-        self._draining = True
-        async with self._claiming:  # what is being claimed at this moment is drained, too
-            for execution in list(self._running.values()):
-                execution.drain("shutdown")
+        self.retire()
+        async with self._claiming:  # what is being claimed at this moment is waited for, too
+            pass
         await self._until_idle(self._options.drain)
         for _ in range(INSISTENCE):
             for execution in list(self._running.values()):
@@ -220,7 +242,8 @@ class Worker:
             await _wait(self._idle, patience)
 
 
-async def _wait(event: asyncio.Event, patience: float) -> None:
+async def _wait(event: asyncio.Event, patience: float) -> bool:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(patience):
-            await event.wait()
+            return await event.wait()
+    return False

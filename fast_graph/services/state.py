@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.types import StateUpdate
+from langgraph.types import StateSnapshot, StateUpdate
 
 from fast_graph.auth.policy import Caller, Policy
 from fast_graph.graphs.config import to_command
@@ -58,7 +59,7 @@ class States:
         async with self._graph(thread) as graph:
             if graph is None:
                 return EMPTY
-            return state_json(await graph.aget_state(where, subgraphs=subgraphs))
+            return state_json(_as_asked(await graph.aget_state(where, subgraphs=subgraphs), where))
 
     async def history(
         self,
@@ -145,6 +146,15 @@ async def held(threads: ThreadStore, signals: Signals, thread_id: str, scope: Sc
             yield thread
     finally:
         await signals.send(RunsReady())
+
+
+def _as_asked(snapshot: StateSnapshot, where: RunnableConfig) -> StateSnapshot:
+    """A checkpoint that was asked for by its id alone is told so; some savers add the namespace."""
+    asked = where["configurable"]
+    if "checkpoint_id" not in asked or "checkpoint_ns" in asked:
+        return snapshot
+    told = {key: value for key, value in snapshot.config["configurable"].items() if key != "checkpoint_ns"}
+    return snapshot._replace(config={**snapshot.config, "configurable": told})
 
 
 @contextmanager

@@ -34,8 +34,8 @@ class RunQueue(Protocol):
         """
         ...
 
-    async def finish(self, lease: Lease, outcome: Outcome) -> None:
-        """Write how the run ended, to the run and its thread, in one transaction.
+    async def finish(self, lease: Lease, outcome: Outcome) -> bool:
+        """Write how the run ended, to the run and its thread, in one transaction; False if none waits there now.
 
         The thread is ``busy`` while other runs are in flight on it, else what the outcome says; a temporary
         run's thread goes with it, unless other runs are in flight on it. Raises LeaseLostError if the lease is

@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 
 @dataclass(frozen=True)
 class RunsReady:
-    """Runs may be waiting to be claimed."""
+    """Runs may be waiting to be claimed, or one will be from ``due_at`` on."""
+
+    due_at: datetime | None = None
 
 
 @dataclass(frozen=True)

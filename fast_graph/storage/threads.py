@@ -1,11 +1,15 @@
 """The port of threads."""
 
 from contextlib import AbstractAsyncContextManager
+from datetime import timedelta
 from typing import Protocol
 
 from fast_graph.model.lifecycle import ThreadStatus
 from fast_graph.model.queries import ThreadQuery
 from fast_graph.model.records import Json, Page, Scope, Thread, ThreadState
+
+MOST_HELD = timedelta(minutes=2)
+"""How long a hold may last: a backend that others share lets one go whose holder has not by then."""
 
 
 class ThreadStore(Protocol):
@@ -41,7 +45,7 @@ class ThreadStore(Protocol):
         """Keep runs from starting on the thread while its state is edited.
 
         Raises NotFoundError, and ConflictError while a run is pending or running or another edit is going on.
-        A run may be created meanwhile; it is claimed once the hold ends.
+        A run may be created meanwhile; it is claimed once the hold ends, after ``MOST_HELD`` at the latest.
         """
         ...
 

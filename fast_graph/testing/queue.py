@@ -28,6 +28,7 @@ from fast_graph.model.records import (
     Wish,
 )
 from fast_graph.storage.backend import Stores
+from fast_graph.storage.threads import MOST_HELD
 from fast_graph.testing.clock import OwnedClock
 from fast_graph.testing.rows import (
     LEASE,
@@ -506,6 +507,7 @@ class RunQueueMachine(RuleBasedStateMachine):
         self.expected: dict[str, Expected] = {}
         self.existing: set[str] = set()
         self.holds: dict[str, AsyncExitStack] = {}
+        self.held_since: dict[str, datetime] = {}
         self.ended: dict[str, RunStatus] = {}
         self.highest: dict[str, int] = {}
 
@@ -612,6 +614,7 @@ class RunQueueMachine(RuleBasedStateMachine):
         else:
             self.host.run(opening)
             self.holds[thread_id] = stack
+            self.held_since[thread_id] = self.clock()
 
     @precondition(lambda self: self.holds)
     @rule(data=st.data())
@@ -711,11 +714,13 @@ class RunQueueMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 10]))
     def let_time_pass(self, seconds: int) -> None:
         self.clock.advance(seconds)
+        for thread_id in [held for held in self.holds if self.clock() >= self.held_since[held] + MOST_HELD / 2]:
+            self.let_go(thread_id)
 
     @precondition(lambda self: any(known.lease_ends for known in self.expected.values()))
     @rule(seconds=st.sampled_from([0, 31]))
     def reap(self, seconds: int) -> None:
-        self.clock.advance(seconds)
+        self.let_time_pass(seconds)
         expired = [
             known
             for known in self.expected.values()

@@ -14,6 +14,7 @@ from typing import Any, cast
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
+from fast_graph.backends.live import LiveLog
 from fast_graph.backends.memory import assistants, checkpoints, items, streams, threads
 from fast_graph.backends.memory.assistants import MemoryAssistants
 from fast_graph.backends.memory.checkpoints import MemoryCheckpointer
@@ -1582,7 +1583,7 @@ STREAMS = [
     ),
     Mutant(
         "an append wakes one",
-        Log,
+        LiveLog,
         "wake",
         "for waiting in self._waiting:",
         "for waiting in list(self._waiting)[:1]:",
@@ -1614,7 +1615,7 @@ STREAMS = [
     ),
     Mutant(
         "two pieces of news at once are too many",
-        Log,
+        LiveLog,
         "wake",
         "if not waiting.done():",
         "if True:",
@@ -1622,7 +1623,7 @@ STREAMS = [
     ),
     Mutant(
         "who gives up takes the others along",
-        Log,
+        LiveLog,
         "change",
         "self._waiting.discard(waiting)",
         "self._waiting.clear()",
@@ -1710,10 +1711,10 @@ STREAMS = [
     ),
     Mutant(
         "an append gives a result",
-        MemoryReader,
-        "result",
-        "return self._log.result",
-        "return self._log.result and b'{}'",
+        LiveLog,
+        "outcome",
+        "return self.result",
+        "return self.result and b'{}'",
         breaks="test_the_result_comes_as_soon_as_the_log_is_closed",
     ),
     Mutant(

@@ -89,6 +89,7 @@ def make_checkout(path: Path) -> Checkout:
     programs.mkdir(parents=True)
     _write_program(programs / "python", sys.executable)
     _write_program(programs / "uvicorn", f"{sys.executable} -m uvicorn")
+    _write_program(programs / "fast-graph", f"{sys.executable} -m fast_graph.cli")
     checkout = Checkout(path, {})
     checkout.run('. scripts/_env.sh && env_print "" > "$env_stamp"')
     return checkout
@@ -101,7 +102,7 @@ def _write_program(file: Path, command: str) -> None:
 
 def plain_environment() -> dict[str, str]:
     """The environment without settings of ours."""
-    ours = ("FAST_GRAPH_", "HOST", "PORT")
+    ours = ("FAST_GRAPH_", "POSTGRE_", "REDIS_", "HOST", "PORT")
     return {name: value for name, value in os.environ.items() if not name.startswith(ours)} | {"PYTHONUNBUFFERED": "1"}
 
 

@@ -15,7 +15,7 @@ from tests.docs.documents import Block, Section
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 FILE = re.compile(r"# (\w+\.py)\n")
-SERVE = re.compile(r"\.venv/bin/uvicorn (\w+):\w+ .*--port (\d+)")
+SERVE = re.compile(r"\.venv/bin/(?:uvicorn|fast-graph serve) (\w+):\w+ .*--port (\d+)")
 SCRIPT = re.compile(r"\./(scripts/[\w./]+)")
 
 END = "---- end of block ----"

@@ -48,7 +48,7 @@ def test_serve_sets_up_nothing_when_the_environment_fits(demo_output: Path) -> N
 
 def test_serve_says_what_is_served_and_where(checkout: Checkout, demo_output: Path) -> None:
     said = demo_output.read_text()
-    assert "serves chat, approval, failing, plain, research, task_maistro, pipeline on the memory backend" in said
+    assert "serves chat, approval, failing, plain, research, task_maistro, pipeline on memory" in said
     assert f"http://127.0.0.1:{checkout.port('8000')}" in said
 
 

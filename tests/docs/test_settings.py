@@ -13,10 +13,13 @@ from tests.docs.documents import ROOT, rows
 EXAMPLE = ROOT / ".env.example"
 ASSIGNMENT = re.compile(r"^# ([A-Z_]+)=(.*)$", re.MULTILINE)
 OF_THE_DEMO = {"HOST": "127.0.0.1", "PORT": "8000", "FAST_GRAPH_DEMO_MODEL": ""}
+OF_COMPOSE = {"POSTGRES_PASSWORD": "fast-graph"}
+OF_OTHERS = OF_THE_DEMO | OF_COMPOSE
 
 
 def _settings() -> dict[str, object]:
-    return {f"FAST_GRAPH_{name.upper()}": field.default for name, field in Settings.model_fields.items()}
+    fields = Settings.model_fields.items()
+    return {str(field.validation_alias or f"FAST_GRAPH_{name.upper()}"): field.default for name, field in fields}
 
 
 def _documented() -> dict[str, str]:
@@ -34,11 +37,11 @@ def test_every_setting_has_a_default_that_works() -> None:
 
 
 def test_the_configuration_page_lists_exactly_the_settings_there_are() -> None:
-    assert set(_documented()) == set(_settings()) | set(OF_THE_DEMO)
+    assert set(_documented()) == set(_settings()) | set(OF_OTHERS)
 
 
 def test_the_example_file_lists_exactly_the_settings_there_are() -> None:
-    assert set(_exemplified()) == set(_settings()) | set(OF_THE_DEMO)
+    assert set(_exemplified()) == set(_settings()) | set(OF_OTHERS)
 
 
 @pytest.mark.parametrize("name", _settings())
@@ -49,12 +52,25 @@ def test_a_documented_default_is_the_default(name: str) -> None:
 
 
 def _value(written: str, default: object) -> object:
-    return tuple(written.split(",")) if isinstance(default, tuple) else json.loads(written)
+    match default:
+        case None:
+            return written or None
+        case str():
+            return written
+        case tuple():
+            return tuple(written.split(","))
+        case _:
+            return json.loads(written)
 
 
-@pytest.mark.parametrize("name", OF_THE_DEMO)
-def test_a_documented_default_of_the_demo_is_the_same_on_both_pages(name: str) -> None:
-    assert _documented()[name] == _exemplified()[name] == OF_THE_DEMO[name]
+@pytest.mark.parametrize("name", OF_OTHERS)
+def test_a_documented_default_of_others_is_the_same_on_both_pages(name: str) -> None:
+    assert _documented()[name] == _exemplified()[name] == OF_OTHERS[name]
+
+
+@pytest.mark.parametrize("name", OF_COMPOSE)
+def test_a_documented_default_of_docker_compose_is_the_default(name: str) -> None:
+    assert f"${{{name}:-{OF_COMPOSE[name]}}}" in (ROOT / "docker-compose.yml").read_text()
 
 
 def test_a_reason_stands_above_every_line_of_the_example_file() -> None:

@@ -41,7 +41,7 @@ class MemoryQueue:
         claim.expires_at = until
         return Renewal(fresh=True, wish=self._ledger.wishes.get(run_id))
 
-    async def finish(self, lease: Lease, outcome: Outcome) -> None:
+    async def finish(self, lease: Lease, outcome: Outcome) -> bool:
         run = self._ledger.held(lease)
         if outcome.forget:
             self._ledger.drop_run(run)
@@ -49,6 +49,7 @@ class MemoryQueue:
             failed = outcome.status in ("error", "timeout")
             self._ledger.end_run(run, status=outcome.status, error=outcome.error if failed else None)
         self._ledger.settle(run, **self._thread_changes(outcome))
+        return run.thread_id in self._ledger.inflight
 
     def _thread_changes(self, outcome: Outcome) -> dict[str, Any]:
         changes: dict[str, Any] = {"resting": outcome.thread_status, "error": outcome.error, "touched": True}

@@ -1,50 +1,27 @@
 """Stream logs in memory: one deque per run, and readers that are woken by the append."""
 
-import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 
+from fast_graph.backends.live import LiveLog
 from fast_graph.backends.memory.ledger import Bounds
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import LeaseLostError, StreamTruncatedError
 from fast_graph.model.records import Event, Lease, Record
 
 
-class Log:
-    """What one run has said so far, who may add to it, and who is waiting for more."""
+class Log(LiveLog):
+    """What one run has said so far, and who may add to it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.token = 0
         self.records: deque[Record] = deque()
         self.size = 0
-        self.last_seq = 0
         self.last_ms = 0
-        self.result: bytes | None = None
-        self.closed = False
         self.keep = False
-        self.readers = 0
-        self._waiting: set[asyncio.Future[None]] = set()
-
-    def wake(self) -> None:
-        """Let every waiting reader look again."""
-        for waiting in self._waiting:
-            if not waiting.done():
-                waiting.set_result(None)
-
-    async def change(self, idle: float) -> bool:
-        """Wait until there is something to look at; False after ``idle`` seconds."""
-        waiting = asyncio.get_running_loop().create_future()
-        self._waiting.add(waiting)
-        try:
-            async with asyncio.timeout(idle):
-                await waiting
-        except TimeoutError:
-            return False
-        finally:
-            self._waiting.discard(waiting)
-        return True
 
     def add(self, event: Event, ms: int) -> None:
         """Append one event under the next number."""
@@ -90,10 +67,7 @@ class MemoryReader:
         return fresh
 
     async def result(self, *, idle: float) -> bytes | None:
-        while not self._log.closed:
-            if not await self._log.change(idle):
-                return None
-        return self._log.result
+        return await self._log.outcome(idle)
 
 
 class MemoryStreams:

@@ -1,24 +1,88 @@
 """The queue in a SQL database: a predicate over the rows of runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import CTE, ColumnElement, Row, and_, delete, exists, func, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from fast_graph.backends.sql.database import Database
 from fast_graph.backends.sql.rows import RUNS
 from fast_graph.backends.sql.settling import settle
 from fast_graph.backends.sql.tables import PENDING, RUNNING, runs, threads
+from fast_graph.backends.sql.types import Moment
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import LeaseLostError
-from fast_graph.model.records import Lease, Outcome, Renewal, Wish, dead_letter
+from fast_graph.model.records import Lease, Outcome, Renewal, StopWish, Wish, dead_letter
 
 MOST_REAPED = 100
 """How many leases one call of ``reap`` takes back."""
 
 LEASED = (*RUNS.columns, runs.c.token, runs.c.worker, runs.c.lease_until, runs.c.wish, runs.c.superseded_by)
+
+
+def _ready() -> Select[Any]:
+    """The runs that may start, oldest first: due, the first of their thread, and nothing runs there.
+
+    Their rows and their threads' are locked; what somebody else has locked is passed over. A run that is claimed or
+    cancelled between our look and our lock is not taken, as PostgreSQL looks at it once more; and nobody can claim
+    another run of the thread meanwhile without having changed this one, which is the thread's first.
+    """
+    now = bindparam("now", type_=Moment)
+    other = runs.alias("other")
+    due = or_(runs.c.due_at.is_(None), runs.c.due_at <= now)
+    goes_first = and_(
+        other.c.status == "pending",
+        other.c.place < runs.c.place,
+        or_(other.c.due_at.is_(None), other.c.due_at <= now),
+    )
+    hinders = exists().where(other.c.thread_id == runs.c.thread_id, or_(other.c.status == "running", goes_first))
+    is_free = or_(threads.c.held_until.is_(None), threads.c.held_until <= now)
+    ready = select(runs.c.place).join(threads, threads.c.thread_id == runs.c.thread_id)
+    ready = ready.where(PENDING, due, is_free, ~hinders).order_by(runs.c.place)
+    return ready.with_for_update(of=[runs, threads], skip_locked=True)
+
+
+def _claiming(ready: Select[Any]) -> ReturningUpdate[Any]:
+    """Make these runs a worker's."""
+    claimed = update(runs).where(runs.c.place.in_(select(ready.cte("ready").c.place)))
+    claimed = claimed.values(
+        status="running",
+        worker=bindparam("worker"),
+        token=runs.c.token + 1,
+        attempt=runs.c.attempt + 1,
+        due_at=None,
+        lease_until=bindparam("lease_until"),
+        updated_at=bindparam("now", type_=Moment),
+    )
+    return claimed.returning(*LEASED, runs.c.place)
+
+
+RUNNING_AS = and_(
+    runs.c.run_id == bindparam("run_id", type_=runs.c.run_id.type),
+    runs.c.token == bindparam("token", type_=runs.c.token.type),
+    RUNNING,
+)
+"""The row of a run, if a token is that of its present lease."""
+
+CLAIM = _claiming(_ready().limit(bindparam("limit", type_=Integer)))
+CLAIM_RUN = _claiming(_ready().where(runs.c.run_id == bindparam("wanted")))
 
 
 class SqlQueue:
@@ -31,28 +95,22 @@ class SqlQueue:
 
     async def claim(self, worker: str, *, limit: int, lease_for: timedelta) -> Sequence[Lease]:
         self._claimed_at = now = self._clock()
-        return await self._claim(_ready(now).limit(limit).cte("ready"), worker, now, lease_for)
+        return await self._claim(CLAIM, worker, now, lease_for, limit=limit)
 
     async def claim_run(self, run_id: str, worker: str, *, lease_for: timedelta) -> Lease | None:
-        now = self._clock()
-        ready = _ready(now).where(runs.c.run_id == run_id).cte("ready")
-        claimed = await self._claim(ready, worker, now, lease_for)
+        claimed = await self._claim(CLAIM_RUN, worker, self._clock(), lease_for, wanted=run_id)
         return claimed[0] if claimed else None
 
-    async def _claim(self, ready: CTE, worker: str, now: datetime, lease_for: timedelta) -> Sequence[Lease]:
-        claimed = update(runs).where(runs.c.place.in_(select(ready.c.place)))
-        claimed = claimed.values(
-            status="running",
-            worker=worker,
-            token=runs.c.token + 1,
-            attempt=runs.c.attempt + 1,
-            due_at=None,
-            lease_until=now + lease_for,
-            updated_at=now,
-        )
+    async def _claim(
+        self, claim: ReturningUpdate[Any], worker: str, now: datetime, lease_for: timedelta, **which: object
+    ) -> Sequence[Lease]:
+        values = {"worker": worker, "now": now, "lease_until": now + lease_for, **which}
+        rows = await self._rows(claim, values)
+        return [_lease(row) for row in sorted(rows, key=itemgetter(len(LEASED)))]
+
+    async def _rows(self, statement: ReturningUpdate[Any], values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         async with self._database.statement() as connection:
-            found = (await connection.execute(claimed.returning(*LEASED, runs.c.place))).all()
-        return [_lease(row) for row in sorted(found, key=lambda row: row.place)]
+            return list(await connection.execute(statement, values))
 
     async def next_due(self) -> datetime | None:
         due = select(func.min(runs.c.due_at)).where(PENDING, runs.c.due_at > self._claimed_at)
@@ -64,11 +122,11 @@ class SqlQueue:
         renewed = update(runs).where(RUNNING, mine).values(lease_until=self._clock() + lease_for)
         renewed = renewed.returning(runs.c.run_id, runs.c.wish, runs.c.superseded_by)
         async with self._database.statement() as connection:
-            fresh = {row.run_id: _wish(row) for row in await connection.execute(renewed)}
+            fresh = {run_id: _wish(*wish) for run_id, *wish in await connection.execute(renewed)}
         ids = [lease.run.run_id for lease in leases]
         return [Renewal(fresh=run_id in fresh, wish=fresh.get(run_id)) for run_id in ids]
 
-    async def finish(self, lease: Lease, outcome: Outcome) -> None:
+    async def finish(self, lease: Lease, outcome: Outcome) -> bool:
         run, now = lease.run, self._clock()
         async with self._database.transaction() as connection:
             if await settle(connection, run, now, resting=outcome.thread_status, **thread_changes(outcome, now)):
@@ -78,6 +136,7 @@ class SqlQueue:
             else:
                 ended = update(runs).where(held_by(lease)).values(run_changes(outcome, now))
                 expect_held(lease, (await connection.execute(ended)).rowcount)
+        return True
 
     async def release(self, lease: Lease, *, delay: timedelta) -> None:
         now = self._clock()
@@ -102,33 +161,19 @@ class SqlQueue:
         return leases
 
 
-def _ready(now: datetime) -> Any:
-    """The runs that may start, oldest first: due, the first of their thread, and nothing runs there.
-
-    Their rows and their threads' are locked; what somebody else has locked is passed over. A run that is claimed or
-    cancelled between our look and our lock is not taken, as PostgreSQL looks at it once more; and nobody can claim
-    another run of the thread meanwhile without having changed this one, which is the thread's first.
-    """
-    other = runs.alias("other")
-    due = or_(runs.c.due_at.is_(None), runs.c.due_at <= now)
-    goes_first = and_(
-        other.c.status == "pending",
-        other.c.place < runs.c.place,
-        or_(other.c.due_at.is_(None), other.c.due_at <= now),
+def _lease(row: Sequence[Any]) -> Lease:
+    token, worker, expires_at, action, superseded_by = row[len(RUNS.columns) : len(LEASED)]
+    return Lease(
+        run=RUNS.record(row),
+        worker=worker,
+        token=token,
+        expires_at=expires_at,
+        wish=_wish(action, superseded_by),
     )
-    hinders = exists().where(other.c.thread_id == runs.c.thread_id, or_(other.c.status == "running", goes_first))
-    is_free = or_(threads.c.held_until.is_(None), threads.c.held_until <= now)
-    ready = select(runs.c.place).join(threads, threads.c.thread_id == runs.c.thread_id)
-    ready = ready.where(PENDING, due, is_free, ~hinders).order_by(runs.c.place)
-    return ready.with_for_update(of=[runs, threads], skip_locked=True)
 
 
-def _lease(row: Row[Any]) -> Lease:
-    return Lease(run=RUNS.record(row), worker=row.worker, token=row.token, expires_at=row.lease_until, wish=_wish(row))
-
-
-def _wish(row: Row[Any]) -> Wish | None:
-    return None if row.wish is None else Wish(action=row.wish, superseded_by=row.superseded_by)
+def _wish(action: StopWish | None, superseded_by: str | None) -> Wish | None:
+    return None if action is None else Wish(action=action, superseded_by=superseded_by)
 
 
 def held_by(lease: Lease) -> ColumnElement[bool]:

@@ -27,7 +27,7 @@ async def settle(
     return False
 
 
-def settled_values(now: datetime, *, ended: int = 1, resting: str | None = None, **changes: Any) -> dict[str, Any]:
+def settled_values(now: object, *, ended: int = 1, resting: object = None, **changes: Any) -> dict[str, Any]:
     """What the thread's row shows then."""
     rests = threads.c.resting if resting is None else resting
     return {

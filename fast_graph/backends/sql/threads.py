@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,9 +17,7 @@ from fast_graph.model.errors import ConflictError, NotFoundError
 from fast_graph.model.lifecycle import ThreadStatus
 from fast_graph.model.queries import ThreadQuery
 from fast_graph.model.records import Json, Page, Scope, Thread, ThreadState
-
-MOST_HELD = timedelta(minutes=1)
-"""How long a hold lasts whose holder has died."""
+from fast_graph.storage.threads import MOST_HELD
 
 
 class SqlThreads:

@@ -35,6 +35,7 @@ def fastGraph(
     backend: Backend | None = None,
     settings: Settings | None = None,
     auth: object | None = None,
+    max_attempts: Mapping[str, int] | None = None,
     custom_lifespan: Lifespan | None = None,
     app: FastAPI | None = None,
     **fastapi_options: Any,
@@ -46,9 +47,11 @@ def fastGraph(
             function, coroutine function or (async) context manager that takes nothing, the run's config, or a
             ``langgraph_sdk.runtime.ServerRuntime``. None of them is changed.
         graph_factory: Called once; returns more graphs by name.
-        backend: Where everything is kept; memory when left out.
+        backend: Where everything is kept; when left out, the environment says: memory, SQLite, or PostgreSQL and Redis.
         settings: In place of those read from the environment.
         auth: Not supported by this version.
+        max_attempts: By graph, how often a run is tried whose worker is lost; 1 is at most once. Others are tried as
+            often as ``FAST_GRAPH_MAX_ATTEMPTS`` says.
         custom_lifespan: A context manager around the server's whole life: entered before it starts, left after
             it has stopped. Gets the app.
         app: An app of yours to add the server to, instead of a new one. Its routes, middleware and lifespan stay.
@@ -64,7 +67,14 @@ def fastGraph(
     if app is not None and fastapi_options:
         raise ConfigurationError(f"app is given, so {', '.join(fastapi_options)} must be set on it, not here")
     docs_url = app.docs_url if app is not None else fastapi_options.get("docs_url", "/docs")
-    runtime = Runtime(graphs, graph_factory=graph_factory, backend=backend, settings=settings, docs_url=docs_url)
+    runtime = Runtime(
+        graphs,
+        graph_factory=graph_factory,
+        backend=backend,
+        settings=settings,
+        max_attempts=max_attempts,
+        docs_url=docs_url,
+    )
     if app is None:
         app = _new_app(runtime.settings, fastapi_options)
     else:

@@ -67,6 +67,7 @@ class Runtime:
         graph_factory: GraphFactory | None = None,
         backend: Backend | None = None,
         settings: Settings | None = None,
+        max_attempts: Mapping[str, int] | None = None,
         docs_url: str | None = "/docs",
     ) -> None:
         """Put the parts together; nothing is started. Raises ConfigurationError for what cannot work."""
@@ -74,6 +75,7 @@ class Runtime:
         self.backend = backend or _backend(self.settings)
         self.stores = self.backend.connect()
         served = _all_graphs(graphs or {}, graph_factory)
+        self._max_attempts = _checked_attempts(max_attempts or {}, served)
         self.graphs = Registry(
             served,
             checkpointer=self.stores.checkpointer,
@@ -105,6 +107,7 @@ class Runtime:
             clock=system_clock,
             new_id=new_id,
             stop_patience=self.settings.poll,
+            max_attempts=self._max_attempts,
         )
         self.states = States(
             stores.threads, stores.checkpointer, signals=stores.signals, graphs=self.graphs, policy=policy
@@ -263,3 +266,12 @@ def _all_graphs(graphs: Mapping[str, GraphSource], factory: GraphFactory | None)
         raise ConfigurationError(f"The graph name {twice[0]!r} is given twice: by graphs and by graph_factory")
     check_graphs({**graphs, **made})
     return {**graphs, **made}
+
+
+def _checked_attempts(max_attempts: Mapping[str, int], graphs: Mapping[str, GraphSource]) -> Mapping[str, int]:
+    for name, number in max_attempts.items():
+        if name not in graphs:
+            raise ConfigurationError(f"max_attempts names the graph {name!r}, which is not served")
+        if number < 1:
+            raise ConfigurationError(f"max_attempts of the graph {name!r} is {number}: a run is tried once at least")
+    return max_attempts

@@ -291,6 +291,7 @@ class RunCreate(Body):
     checkpoint_id: str | None = None
     on_disconnect: Literal["cancel", "continue"] = "continue"
     on_completion: Literal["delete", "keep"] = "delete"
+    max_attempts: Annotated[int, Field(ge=1, le=1000)] | None = None
 
     @field_validator("webhook")
     @classmethod
@@ -323,6 +324,7 @@ class RunCreate(Body):
             durability=self.durability or ("exit" if self.checkpoint_during is False else "async"),
             checkpoint=checkpoint,
             keep_thread=self.on_completion == "keep",
+            max_attempts=self.max_attempts,
         )
 
 

@@ -1,7 +1,7 @@
 """Use cases around runs: admitting, looking up, stopping."""
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,7 +11,7 @@ from fast_graph.auth.policy import Caller, Policy
 from fast_graph.graphs.config import CHECKPOINT_KEYS
 from fast_graph.graphs.serde import encode
 from fast_graph.model.clock import Clock
-from fast_graph.model.errors import CapacityError, InvalidError, NotFoundError, RefusedError
+from fast_graph.model.errors import CapacityError, InvalidError, NotFoundError, RefusedError, UnavailableError
 from fast_graph.model.lifecycle import TERMINAL, CancelAction, MultitaskStrategy
 from fast_graph.model.queries import RunQuery
 from fast_graph.model.records import Assistant, Json, Page, Run, Scope, Thread
@@ -57,6 +57,8 @@ class RunRequest:
     checkpoint: Json = field(default_factory=dict)
     keep_thread: bool = False
     """Stateless runs only: the thread that is made for the run stays."""
+    max_attempts: int | None = None
+    """How often the run is tried if its workers are lost; None leaves it to the graph and the server."""
 
 
 class Runs:
@@ -74,7 +76,9 @@ class Runs:
         clock: Clock,
         new_id: Callable[[], str],
         stop_patience: float,
+        max_attempts: Mapping[str, int],
     ) -> None:
+        """``max_attempts`` says by graph how often its runs are tried, where the server's number will not do."""
         self._store = store
         self._threads = threads
         self._assistants = assistants
@@ -84,6 +88,7 @@ class Runs:
         self._clock = clock
         self._new_id = new_id
         self._stop_patience = stop_patience
+        self._max_attempts = max_attempts
 
     async def create(self, caller: Caller, thread_id: str | None, request: RunRequest, *, run_id: str) -> Run:
         """Admit a run on a thread, or on one of its own. Raises what the door shows as 404, 409 or 422."""
@@ -151,6 +156,7 @@ class Runs:
             temporary=temporary,
             multitask_strategy=request.multitask_strategy,
             resumable=request.stream_resumable,
+            max_attempts=request.max_attempts or self._max_attempts.get(assistant.graph_id),
             due_at=now + timedelta(seconds=request.after_seconds) if request.after_seconds else None,
         )
 
@@ -165,7 +171,7 @@ class Runs:
         """Tell the holders of running runs, and the readers of those that ended at once."""
         for run in stopped:
             if run.status in TERMINAL:
-                await self._streams.close(run.run_id, CANCELLED, keep=run.resumable)
+                await self._close(run.run_id, keep=run.resumable)
         await self._signals.send(CancelRequested([run.run_id for run in stopped]))
 
     async def create_batch(self, caller: Caller, requests: Sequence[RunRequest]) -> Sequence[Run]:
@@ -201,7 +207,7 @@ class Runs:
             await self._stop([run], "interrupt", scope)
         with contextlib.suppress(NotFoundError):  # a stateless run's row goes as it stops
             await self._store.delete(run_id, thread_id=thread_id, scope=scope)
-        await self._streams.close(run_id, CANCELLED, keep=False)
+        await self._close(run_id, keep=False)
 
     async def cancel(self, caller: Caller, thread_id: str | None, run_ids: Sequence[str], action: CancelAction) -> None:
         """Ask runs to stop. Raises NotFoundError if none of them is in flight."""
@@ -244,7 +250,12 @@ class Runs:
             await self._announce(stopped)
             for run in stopped:
                 if run.status == "running" and await readers[run.run_id].result(idle=self._stop_patience) is None:
-                    await self._streams.close(run.run_id, CANCELLED, keep=False)  # it does not listen: cut it off
+                    await self._close(run.run_id, keep=False)  # it does not listen: cut it off
+
+    async def _close(self, run_id: str, *, keep: bool) -> None:
+        """Tell the readers of a run that it was cancelled. What was done stays done if they cannot be told now."""
+        with contextlib.suppress(UnavailableError):  # they look at the row by themselves
+            await self._streams.close(run_id, CANCELLED, keep=keep)
 
 
 def _check(request: RunRequest, thread_id: str | None) -> None:

@@ -53,8 +53,8 @@ class RunQueue(Protocol):
     async def reap(self, *, max_attempts: int) -> Sequence[Lease]:
         """Take back runs whose lease has expired, and return those leases.
 
-        A run with attempts left is pending again; one that used up ``max_attempts`` ends as ``error``
-        (the dead letter). One that was asked to stop is pending again in any case: its next holder sees the
-        wish on the lease and does no more than that.
+        A run with attempts left is pending again; one that used up its own ``max_attempts``, or without such these,
+        ends as ``error`` (the dead letter). One that was asked to stop is pending again in any case: its next holder
+        sees the wish on the lease and does no more than that.
         """
         ...

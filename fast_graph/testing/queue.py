@@ -410,6 +410,13 @@ class RunQueueConformance:
         await self.expire(stores, clock, max_attempts=2)
         assert (await run_of(stores, run)).status == "pending"
 
+    async def test_a_run_may_say_how_often_it_is_tried(self, stores: Stores, clock: OwnedClock) -> None:
+        once = await take(stores, await add_run(stores, clock, max_attempts=1))
+        often = await take(stores, await add_run(stores, clock, max_attempts=5))
+        await self.expire(stores, clock, max_attempts=1)
+        assert (await run_of(stores, often.run)).status == "pending"
+        assert (await run_of(stores, once.run)).status == "error"
+
     async def test_a_wish_outlives_the_holder(self, stores: Stores, clock: OwnedClock) -> None:
         lease = await add_running(stores, clock)
         await stores.runs.request_cancel([lease.run.run_id], "rollback", scope=EVERYTHING)

@@ -28,7 +28,7 @@ R = Requirement
 
 META = (
     R("meta.ok", "platform 2", "/ok and / say that the server is up; check_db may be asked for"),
-    R("meta.health", "fast_graph", "/health says that the server is up"),
+    R("meta.health", "fast_graph", "/health says that the server and the servers behind it are up, or 503 and which is not"),
     R("meta.root_for_browsers", "fast_graph", "A browser that opens / is sent to the documentation"),
     R("meta.info", "platform 2", "/info has the versions, the feature flags and the host"),
     R("meta.info.crons", "platform 2", "/info says that there are no crons",
@@ -201,6 +201,7 @@ RUNS = (
     R("runs.after_seconds.negative", "platform 5", "A negative delay is 422",
       "the platform starts the run at once: a delay below zero is a mistake"),
     R("runs.durability", "platform 5", "exit keeps one checkpoint per run; checkpoint_during=false is its old name"),
+    R("runs.max_attempts", "fast_graph", "A run, or its graph, says how often it is tried when its workers are lost"),
     R("runs.feedback_keys", "platform 5", "feedback_keys are kept with the run",
       "the platform asks its tracing service for addresses: there is no such service here"),
     R("runs.webhook", "platform 5.5", "A webhook is refused with 422",

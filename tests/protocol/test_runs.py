@@ -476,3 +476,21 @@ async def test_one_bad_run_refuses_the_batch(http: httpx.AsyncClient) -> None:
     for body in refused:
         assert (await http.post("/runs/batch", json=body)).status_code == 422
     assert (await http.post("/threads/count", json={})).json() == 0
+
+
+@covers("runs.max_attempts")
+@pytest.mark.parametrize(("graph", "given", "kept"), [("echo", None, None), ("echo", 2, 2), ("steps", None, 1)])
+async def test_a_run_or_its_graph_says_how_often_it_is_tried(graph: str, given: int | None, kept: int | None) -> None:
+    app = fastGraph(protocol_graphs(Doors()), settings=settings(), max_attempts={"steps": 1})
+    async with in_process(app) as http:
+        body = {"assistant_id": graph, "max_attempts": given, "after_seconds": 60}
+        run = (await http.post("/runs", json=body)).json()
+        row = await app.state.fast_graph.stores.runs.get(run["run_id"], thread_id=None, scope={})
+    assert row.max_attempts == kept
+
+
+@covers("runs.max_attempts")
+async def test_a_run_is_tried_once_at_least(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/runs", json={"assistant_id": "echo", "max_attempts": 0})
+    assert answer.status_code == 422
+    assert "max_attempts" in answer.json()["detail"]

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from fastapi import FastAPI
 
-from fast_graph import Bounds, MemoryBackend, Runtime, Settings
+from fast_graph import Bounds, ConfigurationError, MemoryBackend, Runtime, Settings
 from fast_graph.api.routing import EncodedSlashes
 from fast_graph.backends.memory.backend import MemoryStores
 from tests.unit.hosts import DEFAULTS, GRAPHS, PATIENCE, answer, client_of, started
@@ -124,3 +124,9 @@ def test_a_backend_that_is_given_is_used() -> None:
     stores = Runtime(GRAPHS, backend=backend, settings=DEFAULTS).stores
     assert isinstance(stores, MemoryStores)
     assert stores.ledger.bounds.threads == 7
+
+
+@pytest.mark.parametrize(("max_attempts", "wrong"), [({"none": 1}, "not served"), ({"shout": 0}, "once at least")])
+def test_attempts_of_graphs_are_checked(max_attempts: dict[str, int], wrong: str) -> None:
+    with pytest.raises(ConfigurationError, match=wrong):
+        Runtime({"shout": next(iter(GRAPHS.values()))}, settings=DEFAULTS, max_attempts=max_attempts)

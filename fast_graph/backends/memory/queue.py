@@ -70,7 +70,7 @@ class MemoryQueue:
 
     def _reap(self, run: Run, max_attempts: int) -> Lease:
         claim, wish = self._ledger.claims[run.run_id], self._ledger.wishes.get(run.run_id)
-        if run.attempt < max_attempts or wish is not None:
+        if run.attempt < (run.max_attempts or max_attempts) or wish is not None:
             self._ledger.requeue(run, due_at=None, attempt=run.attempt)
         else:
             error = dead_letter(run)

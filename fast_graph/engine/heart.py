@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from fast_graph.engine.execution import Execution
+from fast_graph.model.errors import UnavailableError
 from fast_graph.model.records import Lease, Renewal
 from fast_graph.storage.queue import RunQueue
 
@@ -79,6 +80,9 @@ class Heart:
             patience = self._rhythm.every
             try:
                 await self._beat(queue)
+            except UnavailableError as error:
+                log.warning("heartbeat failed: %s", error)
+                patience = self._rhythm.retry
             except Exception:  # the backend is a stranger, and it may come back
                 log.exception("heartbeat failed")
                 patience = self._rhythm.retry

@@ -13,7 +13,7 @@ from fast_graph.engine.heart import Beat, Heart, Rhythm
 from fast_graph.engine.insisting import insist
 from fast_graph.graphs.serde import encode
 from fast_graph.model.clock import Clock
-from fast_graph.model.errors import NotFoundError
+from fast_graph.model.errors import NotFoundError, UnavailableError
 from fast_graph.model.records import Lease, Run, dead_letter
 from fast_graph.storage.queue import RunQueue
 from fast_graph.storage.signals import CancelRequested, RunsReady, Signal, Signals
@@ -142,9 +142,12 @@ class Worker:
         while True:
             try:
                 await step()
+                continue
+            except UnavailableError as error:
+                log.warning("backend failed: worker=%s: %s", self._options.name, error)
             except Exception:  # the backend is a stranger, and it may come back
                 log.exception("backend failed: worker=%s", self._options.name)
-                await asyncio.sleep(self._options.retry)
+            await asyncio.sleep(self._options.retry)
 
     def _hear(self, signal: Signal, heart: Heart) -> None:
         match signal:

@@ -7,7 +7,7 @@ from types import TracebackType
 
 from fast_graph.auth.policy import Caller, Policy
 from fast_graph.graphs.serde import encode
-from fast_graph.model.errors import NotFoundError
+from fast_graph.model.errors import NotFoundError, UnavailableError
 from fast_graph.model.lifecycle import TERMINAL
 from fast_graph.model.records import Record, Run, Scope
 from fast_graph.services.runs import RunRequest, Runs
@@ -60,6 +60,7 @@ class Feed:
 
     async def result(self, *, patience: float) -> bytes | None:
         """The JSON that waiting clients get; None if the run has not ended after ``patience`` seconds."""
+        result = None
         if self.run.status not in TERMINAL:
             result = await self._reader.result(idle=patience)
             if result is None:
@@ -67,11 +68,17 @@ class Feed:
                     return None
                 # The truth comes before the news: what a stateless run leaves is in the news alone.
                 result = await self._reader.result(idle=NEWS_PATIENCE)
-            if result is not None:
-                self.ended = True
-                return result
-        self.ended = True
-        return await self._streams.result_of(self.run)
+        if result is None:
+            result = await self._standing(patience)
+        self.ended = result is not None
+        return result
+
+    async def _standing(self, patience: float) -> bytes | None:
+        """What the rows say, or, if they cannot be read, the log; None if neither can."""
+        try:
+            return await self._streams.result_of(self.run)
+        except UnavailableError:
+            return await self._reader.result(idle=patience)
 
 
 class Streams:
@@ -118,11 +125,13 @@ class Streams:
             return Feed(run, reader, stack.pop_all(), self)
 
     async def is_over(self, run: Run) -> bool:
-        """Whether the run's row is terminal, or gone."""
+        """Whether the run's row is terminal, or gone. While nobody can tell, it is not: clients wait on."""
         try:
             return (await self._runs.get(run.run_id, thread_id=run.thread_id, scope={})).status in TERMINAL
         except NotFoundError:
             return True
+        except UnavailableError:
+            return False
 
     async def result_of(self, run: Run) -> bytes:
         """The JSON that clients who come after the end of a run get: how its thread stands by now."""

@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 from redis.exceptions import NoScriptError
 
 from fast_graph.backends.redis.options import RedisOptions
-from fast_graph.backends.redis.subscriptions import Connection, Subscriptions
+from fast_graph.backends.redis.pipe import Argument, Pipe
+from fast_graph.backends.redis.subscriptions import Subscriptions
 from fast_graph.model.errors import ConfigurationError, UnavailableError
 
 PROBE = 1.0
@@ -21,8 +22,6 @@ PROBE = 1.0
 
 UNREACHABLE = (redis.ConnectionError, redis.TimeoutError, redis.ReadOnlyError, redis.OutOfMemoryError, OSError)
 """What a server that is gone, silent, starting, full or only a replica leads to; a ``TimeoutError`` is an OSError."""
-
-Argument = bytes | str | int
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,8 @@ class RedisLink:
             self._connections = asyncio.Semaphore(self._options.max_connections)
             await self._greet()
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            self._pipe = Pipe(self._connection, timeout=self._options.timeout)
+            stack.callback(tasks.create_task(self._pipe.run()).cancel)
             started = asyncio.Event()
             stack.callback(tasks.create_task(self.subscriptions.run(started)).cancel)
             with suppress(TimeoutError):
@@ -92,17 +93,31 @@ class RedisLink:
         with _translated():
             return await self._send(*command)
 
+    async def publish(self, channel: bytes, message: bytes) -> None:
+        """Tell everyone who listens to the channel."""
+        with _translated():
+            await self._pass_on("PUBLISH", channel, message)
+
     async def ping(self) -> None:
         """Raises UnavailableError if Redis does not answer within a second."""
         with _translated():
             async with asyncio.timeout(PROBE):
-                await self._send("PING")
+                await self._pass_on("PING")
 
     async def _run(self, script: Script, keys: Sequence[str], args: Sequence[Argument]) -> Any:
         try:
-            return await self._send("EVALSHA", script.sha, len(keys), *keys, *args)
+            return await self._pass_on("EVALSHA", script.sha, len(keys), *keys, *args)
         except NoScriptError:
-            return await self._send("EVAL", script.text, len(keys), *keys, *args)
+            return await self._pass_on("EVAL", script.text, len(keys), *keys, *args)
+
+    async def _pass_on(self, *command: Argument) -> Any:
+        """Something small, along with what others send."""
+        try:
+            async with self._limit():
+                return await self._pipe.send(*command)
+        except TimeoutError:
+            self._pipe.drop()
+            raise
 
     async def _send(self, *command: Argument) -> Any:
         # Whoever waits longest for a connection gets the next one; redis-py's own pools do not promise that.
@@ -112,9 +127,9 @@ class RedisLink:
     def _limit(self) -> asyncio.Timeout:
         return asyncio.timeout(self._options.timeout)
 
-    def _connection(self) -> Connection:
+    def _connection(self) -> Any:
         """A connection beside the pool's."""
-        make: Callable[[], Connection] = self._pool.make_connection
+        make: Callable[[], Any] = self._pool.make_connection
         return make()
 
     async def _greet(self) -> None:

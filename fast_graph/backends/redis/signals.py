@@ -32,7 +32,7 @@ class RedisSignals:
     async def send(self, signal: Signal) -> None:
         self._ring(signal)
         try:
-            await self._link.do("PUBLISH", self._channel, _encode(signal, self._self))
+            await self._link.publish(self._channel, _encode(signal, self._self))
         except UnavailableError as error:
             if self._reaches_others:
                 log.warning("signals reach this process only: %s", error)

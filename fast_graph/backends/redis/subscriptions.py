@@ -69,7 +69,7 @@ class Subscriptions:
         """Listen to it no more."""
         del self._hearers[channel]
         if self._session is not None:
-            self._session.change(channel)
+            self._session.change(channel, soon=False)
 
     @property
     def channels(self) -> Sequence[bytes]:
@@ -127,10 +127,11 @@ class Session:
         self._unanswered: Counter[bytes] = Counter()
         self._live: dict[bytes, asyncio.Event] = {}
 
-    def change(self, channel: bytes) -> None:
-        """Somebody joined or left."""
+    def change(self, channel: bytes, *, soon: bool = True) -> None:
+        """Somebody joined or left, which need not be said on its own."""
         self._changed.add(channel)
-        self._work.set()
+        if soon:
+            self._work.set()
 
     async def settled(self, channel: bytes) -> None:
         """Wait until Redis has confirmed the channel; not for long."""
@@ -158,8 +159,7 @@ class Session:
                     await self._work.wait()
             except TimeoutError:
                 await self._connection.send_command("PING")
-            else:
-                await self._catch_up()
+            await self._catch_up()
 
     async def _catch_up(self) -> None:
         """Ask for what was joined, and give back what was left, since the last time."""

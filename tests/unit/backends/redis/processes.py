@@ -66,7 +66,9 @@ async def rest(reader: Reader, *, until: int) -> list[Record]:
     found: list[Record] = []
     async with asyncio.timeout(PATIENCE):
         while len(found) < until:
-            found += await reader.batch(idle=PATIENCE) or ()
+            batch = await reader.batch(idle=PATIENCE)
+            assert batch is not None, f"it ended after {numbers(found)}"
+            found += batch
     return found
 
 

@@ -109,16 +109,18 @@ def assert_lives(url: str, names: Sequence[bytes], seconds: float) -> None:
     assert all(seconds * 1000 - 60_000 < left <= seconds * 1000 for left in found.values())
 
 
-async def test_a_log_whose_key_was_evicted_is_not_begun_without_a_time_to_live(redis_url: str, one: Process) -> None:
+@pytest.mark.parametrize("part", ["log", "meta"])
+async def test_a_key_that_was_evicted_comes_back_with_a_time_to_live(redis_url: str, one: Process, part: str) -> None:
     lease = new_lease()
     async with one.streams.follow(lease.run.run_id, after=0) as reader:
         await say(one, lease, "a", "b")
         with redis.Redis.from_url(redis_url) as client:
-            client.delete(f"fast_graph:{{{lease.run.run_id}}}:log")
+            client.delete(f"fast_graph:{{{lease.run.run_id}}}:{part}")
         await one.streams.append(lease, events("c"))
         assert numbers(await rest(reader, until=3)) == [1, 2, 3]
-    assert len(times_to_live(redis_url)) == 2
-    assert -1 not in times_to_live(redis_url).values()
+    left = times_to_live(redis_url)
+    assert len(left) == 2
+    assert -1 not in left.values()
 
 
 # ---------------------------------------------------------------- readers

@@ -10,7 +10,7 @@ from fast_graph.model.errors import UnavailableError
 from fast_graph.model.records import Event, Lease
 from fast_graph.storage.stream import StreamLog
 
-LINGER = 0.002
+LINGER = 0.005
 """Seconds between two batches at full speed. The first event after a pause goes at once."""
 
 MOST_BYTES = 4 * 1024 * 1024

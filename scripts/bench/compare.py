@@ -1,34 +1,37 @@
-"""Drives both servers with the same load, in turn, and prints medians and their ratios.
+"""Drives the servers with the same load, in turn, and prints medians and their ratios.
 
 S1: stateless runs, waited for. S2: a new thread, a run waited for, its state. S3: tokens of a streamed run.
+S5: background runs, created as fast as possible, until the last has ended (FastGraph alone: the floor has none).
 Every answer is checked; a wrong one ends the benchmark.
 
     python scripts/bench/compare.py --rounds 5
+    python scripts/bench/compare.py --postgres postgresql://postgres@localhost/bench --redis redis://localhost/1
 """
 
 import argparse
 import asyncio
 import contextlib
 import json
+import os
 import platform
 import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 import psutil
 import uvloop
 
 ROOT = Path(__file__).parents[2]
-SERVERS = ("floor", "ours")
 TOKENS = 500
-TARGETS = {
+MEMORY_TARGETS = {
     "S1 runs/s": ">= 0.60",
     "S1 cpu ms/run": "<= 2",
     "S1 lone wait p50 ms": "<= 2",
@@ -38,9 +41,21 @@ TARGETS = {
     "S3 messages cpu us/token": "<= 1.1",
     "S3 custom tokens/s": ">= 1.0",
 }
-"""Ours as a multiple of the floor."""
+SHARED_TARGETS = {
+    "S1 runs/s": ">= 0.40",
+    "S1 cpu ms/run": "<= 4",
+    "S2 turns/s": ">= 1.5 x floor PG",
+    "S3 messages tokens/s": ">= 0.8",
+    "S3 messages cpu us/token": "<= 1.5",
+    "S3 custom tokens/s": ">= 0.6",
+}
+"""Ours as a multiple of the floor, in memory and on PostgreSQL and Redis."""
 
 Figures = dict[str, float]
+Serving = tuple[str, str, Mapping[str, str]]
+"""A server's name, its module, and what its environment has besides."""
+
+ECHO = {"assistant_id": "echo", "input": {"x": 1}}
 
 
 @dataclass
@@ -177,8 +192,25 @@ def token_numbers(received: bytes, event: str) -> Iterator[int]:
                 yield int(text)
 
 
+async def s5(server: Server, runs: int) -> Figures:
+    """Background runs: created by 8 clients, and then drained."""
+    if server.name != "FastGraph":
+        return {}
+    began = time.perf_counter()
+
+    async def act(number: int) -> None:
+        await server.post("/threads/" + str(uuid4()) + "/runs", {**ECHO, "if_not_exists": "create"})
+
+    load = await closed_loop(server, act, clients=8, each=max(1, runs // 32))
+    while True:
+        async with server.session.post(f"{server.url}/threads/count", json={"status": "busy"}) as response:
+            if await response.json() == 0:
+                break
+    return {"S5 runs/s until drained": len(load.latencies) / (time.perf_counter() - began)}
+
+
 @contextlib.asynccontextmanager
-async def serving(name: str) -> AsyncIterator[Server]:
+async def serving(name: str, module: str, environment: Mapping[str, str]) -> AsyncIterator[Server]:
     """The server in a process of its own, ready."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -187,13 +219,13 @@ async def serving(name: str) -> AsyncIterator[Server]:
         sys.executable,
         "-m",
         "uvicorn",
-        f"scripts.bench.{name}:app",
+        f"scripts.bench.{module}:app",
         "--port",
         str(port),
         "--log-level",
         "warning",
     ]
-    process = subprocess.Popen(command, cwd=ROOT)  # noqa: ASYNC220 - at once
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environment})  # noqa: ASYNC220 - at once
     try:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as session:
@@ -216,14 +248,14 @@ async def until_ready(server: Server) -> None:
     raise TimeoutError(f"{server.name} did not come up")
 
 
-async def measure(rounds: int, runs: int) -> dict[str, dict[str, list[float]]]:
+async def measure(servers: Sequence[Serving], rounds: int, runs: int) -> dict[str, dict[str, list[float]]]:
     """Every figure of every round: the servers take turns, and take turns at being first."""
     found: dict[str, dict[str, list[float]]] = {}
     async with contextlib.AsyncExitStack() as stack:
-        servers = [await stack.enter_async_context(serving(name)) for name in SERVERS]
+        up = [await stack.enter_async_context(serving(*server)) for server in servers]
         for number in range(-1, rounds):
-            for scenario in (s1, s2, s3):
-                for server in servers if number % 2 else servers[::-1]:
+            for scenario in (s1, s2, s3, s5):
+                for server in up if number % 2 else up[::-1]:
                     figures = await scenario(server, runs if number >= 0 else runs // 4)
                     print(f"round {number + 1} of {rounds}: {scenario.__name__} {server.name}", file=sys.stderr)
                     for metric, value in figures.items() if number >= 0 else ():
@@ -231,19 +263,25 @@ async def measure(rounds: int, runs: int) -> dict[str, dict[str, list[float]]]:
     return found
 
 
-def table(found: dict[str, dict[str, list[float]]]) -> str:
-    """Medians, the ratio round by round, its spread, and what is aimed at."""
-    lines = ["| figure | floor | FastGraph | ratio (min to max) | target |", "|---|---|---|---|---|"]
+def table(found: dict[str, dict[str, list[float]]], targets: Mapping[str, str]) -> str:
+    """Medians, the ratios to each floor round by round, their spread, and what is aimed at."""
+    names = list(found["S1 runs/s"])
+    floors = [name for name in names if name != "FastGraph"]
+    head = ["figure", *floors, "FastGraph", *(f"x {name} (min to max)" for name in floors), "target"]
+    lines = [head, ["---"] * len(head)]
     for metric, by_server in found.items():
-        floor, ours = (by_server[name] for name in SERVERS)
-        ratios = [ours[i] / floor[i] for i in range(len(floor))]
-        spread = f"{min(ratios):.2f} to {max(ratios):.2f}"
-        middle = [statistics.median(values) for values in (floor, ours, ratios)]
-        lines.append(
-            f"| {metric} | {middle[0]:.4g} | {middle[1]:.4g} | x {middle[2]:.2f} ({spread}) "
-            f"| {TARGETS.get(metric, '')} |"
-        )
-    return "\n".join(lines)
+        ours = by_server["FastGraph"]
+        medians = [f"{statistics.median(by_server[name]):.4g}" if name in by_server else "" for name in floors]
+        ratios = [_ratio(ours, by_server.get(name, ())) for name in floors]
+        lines.append([metric, *medians, f"{statistics.median(ours):.4g}", *ratios, targets.get(metric, "")])
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _ratio(ours: Sequence[float], floor: Sequence[float]) -> str:
+    if not floor:
+        return ""
+    ratios = [mine / theirs for mine, theirs in zip(ours, floor, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def main() -> None:
@@ -251,10 +289,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count, after one that does not (default 5)")
     parser.add_argument("--runs", type=int, default=2048, help="size of a round (default 2048)")
+    parser.add_argument("--postgres", help="the database of the second floor and of FastGraph; it fills with rows")
+    parser.add_argument("--redis", help="the Redis of FastGraph")
     options = parser.parse_args()
-    found = uvloop.run(measure(options.rounds, options.runs))
+    if bool(options.postgres) != bool(options.redis):
+        parser.error("--postgres and --redis go together")
+    servers: list[Serving] = [("floor", "floor", {})]
+    environment = {}
+    if options.postgres:
+        servers.append(("floor PG", "floor", {"FLOOR_POSTGRES": options.postgres}))
+        environment = {"POSTGRE_DATABASE_URL": options.postgres, "REDIS_URL": options.redis}
+    servers.append(("FastGraph", "ours", environment))
+    found = uvloop.run(measure(servers, options.rounds, options.runs))
     print(f"Python {platform.python_version()}, {psutil.cpu_count()} cores, {options.rounds} rounds\n")
-    print(table(found))
+    print(table(found, SHARED_TARGETS if options.postgres else MEMORY_TARGETS))
 
 
 if __name__ == "__main__":

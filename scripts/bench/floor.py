@@ -1,12 +1,17 @@
 """The physical limit: the same graphs behind bare Starlette. No runs, no queue, no resuming, no cancelling."""
 
+import os
 from collections.abc import AsyncIterator
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import Any, cast
 from uuid import uuid4
 
 import orjson
 from langchain_core.messages import BaseMessage
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
+from psycopg.rows import dict_row
+from psycopg_pool import AsyncConnectionPool
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -15,8 +20,22 @@ from starlette.routing import Route
 from scripts.bench.graphs import BUILDERS
 
 ALONE = {name: builder.compile() for name, builder in BUILDERS.items()}
-SAVER = InMemorySaver()
-SAVED = {name: builder.compile(checkpointer=SAVER) for name, builder in BUILDERS.items()}
+SAVED = {name: builder.compile(checkpointer=InMemorySaver()) for name, builder in BUILDERS.items()}
+
+
+@asynccontextmanager
+async def lifespan(app: Starlette) -> AsyncIterator[None]:
+    """With ``FLOOR_POSTGRES``, checkpoints go to that database, through LangGraph's own saver."""
+    url = os.environ.get("FLOOR_POSTGRES")
+    if url is None:
+        yield
+        return
+    options = {"autocommit": True, "prepare_threshold": 0, "row_factory": dict_row}
+    async with AsyncConnectionPool(url, max_size=16, kwargs=options) as pool:
+        saver = AsyncPostgresSaver(cast(Any, pool))
+        await saver.setup()
+        SAVED.update({name: builder.compile(checkpointer=saver) for name, builder in BUILDERS.items()})
+        yield
 
 
 def _plain(value: Any) -> Any:
@@ -77,5 +96,6 @@ app = Starlette(
         Route("/threads/{thread}/runs/wait", wait, methods=["POST"]),
         Route("/threads/{thread}/runs/stream", stream, methods=["POST"]),
         Route("/threads/{thread}/state", state),
-    ]
+    ],
+    lifespan=lifespan,
 )

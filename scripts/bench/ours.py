@@ -1,4 +1,4 @@
-"""The same graphs behind FastGraph, on the memory backend."""
+"""The same graphs behind FastGraph, on the backend of the environment."""
 
 from fast_graph import fastGraph
 from scripts.bench.graphs import BUILDERS

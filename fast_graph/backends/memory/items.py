@@ -1,13 +1,14 @@
 """The graphs' long-term store in memory: LangGraph's own, made to keep copies and to forget empty namespaces."""
 
-import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import copy
-from typing import Any, cast
+from typing import cast
 
 import orjson
 from langgraph.store.base import GetOp, Item, Op, PutOp, Result, SearchOp
 from langgraph.store.memory import InMemoryStore
+
+from fast_graph.backends.filters import passes
 
 
 class MemoryStore(InMemoryStore):
@@ -30,44 +31,12 @@ class MemoryStore(InMemoryStore):
         if not op.filter:
             return super()._filter_items(op)
         everything = super()._filter_items(op._replace(filter=None, limit=-1))
-        wanted = op.filter.items()
-        return [
-            found
-            for found in everything
-            if all(_passes(found[0].value.get(key), condition) for key, condition in wanted)
-        ]
+        return [found for found in everything if passes(found[0].value, op.filter)]
 
     def _forget_empty(self, ops: list[Op]) -> None:
         for op in ops:
             if isinstance(op, PutOp | GetOp) and not self._data.get(op.namespace, True):
                 del self._data[op.namespace]
-
-
-COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "$eq": operator.eq,
-    "$ne": operator.ne,
-    "$gt": operator.gt,
-    "$gte": operator.ge,
-    "$lt": operator.lt,
-    "$lte": operator.le,
-}
-
-
-def _passes(value: Any, condition: Any) -> bool:
-    if not isinstance(condition, dict):
-        return bool(value == condition)
-    if any(name in COMPARISONS for name in condition):
-        return all(_holds(name, value, operand) for name, operand in condition.items())
-    return isinstance(value, dict) and all(_passes(value.get(key), wanted) for key, wanted in condition.items())
-
-
-def _holds(name: str, value: Any, operand: Any) -> bool:
-    if name not in COMPARISONS:
-        raise ValueError(f"There is no operator {name}")
-    try:
-        return bool(COMPARISONS[name](value, operand))
-    except TypeError:  # one of the two has no order: an item without the key, say
-        return False
 
 
 def _copied(op: Op) -> Op:

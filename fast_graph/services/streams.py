@@ -112,7 +112,7 @@ class Streams:
         """Create a run and follow it from its first event."""
         run_id = self._new_id()
         async with AsyncExitStack() as stack:
-            reader = await stack.enter_async_context(self._log.follow(run_id, after=0))
+            reader = await stack.enter_async_context(self._log.follow(run_id, after=0, fresh=True))
             run = await self._service.create(caller, thread_id, request, run_id=run_id)
             return Feed(run, reader, stack.pop_all(), self)
 

@@ -45,9 +45,10 @@ class StreamLog(Protocol):
         """
         ...
 
-    def follow(self, run_id: str, *, after: int | None) -> AbstractAsyncContextManager[Reader]:
+    def follow(self, run_id: str, *, after: int | None, fresh: bool = False) -> AbstractAsyncContextManager[Reader]:
         """Read from after ``after`` (0: all that is kept), or, with ``None``, only what comes from now on.
 
+        ``fresh`` says that the id was made just now, so that there is nothing to be looked up.
         May begin before the run exists: what a reader follows is kept for it, whatever ``close`` says.
         """
         ...

@@ -6,6 +6,7 @@ Its checkpoints and items are in ``test_postgres_checkpoints``, its streams and 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from typing import ClassVar, Self
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
@@ -15,8 +16,9 @@ from fast_graph.backends.postgres.engine import PostgresOptions
 from fast_graph.backends.postgres_redis import PostgresRedisBackend, PostgresRedisStores
 from fast_graph.backends.redis.options import RedisOptions
 from fast_graph.backends.redis.streams import StreamBounds
+from fast_graph.model.errors import InvalidError, NotFoundError
 from fast_graph.storage.backend import Stores
-from fast_graph.testing.rows import LEASE, add_run, add_thread, new_outcome
+from fast_graph.testing.rows import LEASE, add_run, add_thread, new_outcome, new_run, new_thread
 from tests.services.postgres import scratch_database
 
 LOG_BYTES = 2000
@@ -130,3 +132,26 @@ async def test_no_two_connections_claim_the_same_run_or_two_of_a_thread(
             group.create_task(work(f"worker-{number}"))
     for thread in threads:
         assert order[thread.thread_id] == [run.run_id for run in created if run.thread_id == thread.thread_id]
+
+
+@pytest.mark.parametrize("thread_id", ["a\0b", "".join(str(uuid4()) for _ in range(300))], ids=["NUL", "long"])
+async def test_an_id_that_cannot_be_stored_is_refused(
+    stores: PostgresRedisStores, clock: testing.OwnedClock, thread_id: str
+) -> None:
+    with pytest.raises(InvalidError):
+        await stores.threads.create(new_thread(clock, thread_id=thread_id))
+    run = new_run(clock, thread_id)
+    with pytest.raises(InvalidError):
+        await stores.runs.create(run, create_thread=new_thread(clock, thread_id=thread_id), thread_config={}, scope={})
+    with pytest.raises((InvalidError, NotFoundError)):
+        await stores.threads.get(thread_id, scope={"owner": "me"})
+    with pytest.raises((InvalidError, NotFoundError)):
+        await stores.threads.get(thread_id, scope={})
+
+
+async def test_a_text_with_nul_characters_is_stored_with_a_mark_in_their_place(
+    stores: PostgresRedisStores, clock: testing.OwnedClock
+) -> None:
+    thread = await add_thread(stores, clock, metadata={"text": "a\0b", "escaped": "\\u0000"})
+    read = await stores.threads.get(thread.thread_id, scope={})
+    assert read.metadata == {"text": "a\ufffdb", "escaped": "\\u0000"}

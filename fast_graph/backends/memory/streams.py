@@ -98,7 +98,7 @@ class MemoryStreams:
         log.wake()
 
     @asynccontextmanager
-    async def follow(self, run_id: str, *, after: int | None) -> AsyncIterator[MemoryReader]:
+    async def follow(self, run_id: str, *, after: int | None, fresh: bool = False) -> AsyncIterator[MemoryReader]:
         self._expire()
         log = self._logs.setdefault(run_id, Log())
         log.readers += 1

@@ -14,6 +14,7 @@ from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import Select
 
 from fast_graph.backends.postgres.engine import CONNECT_PATIENCE, STATEMENT_PATIENCE, PostgresOptions
+from fast_graph.backends.sql.database import refuse_unstorable
 from fast_graph.model.errors import UnavailableError
 
 DIALECT = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
@@ -88,6 +89,9 @@ class Direct:
                 yield connection
         except UNREACHABLE as error:
             raise UnavailableError("The database cannot be reached at the moment") from error
+        except asyncpg.PostgresError as error:
+            refuse_unstorable(error)
+            raise
 
 
 async def _nothing(connection: asyncpg.Connection) -> None:

@@ -115,7 +115,8 @@ class RedisLink:
         try:
             async with self._limit():
                 return await self._pipe.send(*command)
-        except TimeoutError:
+        except (TimeoutError, redis.ReadOnlyError):
+            # It is silent, or has become a replica, which keeps its connections: ask for the address again.
             self._pipe.drop()
             raise
 

@@ -6,7 +6,6 @@ from typing import Any
 from redis.asyncio.connection import ConnectionPool, SSLConnection, parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import ReadOnlyError
 
 from fast_graph.model.errors import ConfigurationError
 
@@ -49,8 +48,6 @@ class RedisOptions:
                 # Whoever sends a command limits all of it, and knows whether it may be sent twice.
                 "socket_timeout": None,
                 "retry": Retry(NoBackoff(), 0),
-                # A server that became a replica keeps its connections: leave it, and ask for the address again.
-                "retry_on_error": [ReadOnlyError],
             }
         )
 

@@ -33,6 +33,10 @@ class StreamBounds:
     """Seconds that a log that is kept can be read after its end; a minute at least, unless 0."""
 
 
+NOTHING = Glance(0, closed=False, kept=False)
+"""How a log stands that was never opened."""
+
+
 class RedisReader:
     """A reader of one run. Knows the number of the last record it was given, and no more.
 
@@ -144,9 +148,9 @@ class RedisStreams:
             topic.add(batch.records(), size)
 
     @asynccontextmanager
-    async def follow(self, run_id: str, *, after: int | None) -> AsyncIterator[RedisReader]:
+    async def follow(self, run_id: str, *, after: int | None, fresh: bool = False) -> AsyncIterator[RedisReader]:
         async with self._topic(run_id) as topic:
-            glance = await look(topic, self._logs, run_id)
+            glance = _nothing_yet(topic) if fresh else await look(topic, self._logs, run_id)
             anywhere = after == 0 and glance.last > 0
             yield RedisReader(run_id, _start(glance, after), topic=topic, logs=self._logs, anywhere=anywhere)
 
@@ -233,6 +237,12 @@ class RedisStreams:
             if not topic.readers:
                 del self._topics[run_id]
                 self._subscriptions.leave(channel)
+
+
+def _nothing_yet(topic: Topic) -> Glance:
+    """What a look would show at a log that nobody can have opened yet."""
+    topic.looking()
+    return NOTHING
 
 
 async def look(topic: Topic, logs: Logs, run_id: str) -> Glance:

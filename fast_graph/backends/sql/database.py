@@ -8,7 +8,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from fast_graph.backends.sql.dialects import JsonDialect
-from fast_graph.model.errors import UnavailableError
+from fast_graph.model.errors import InvalidError, UnavailableError
+
+UNSTORABLE = ("22", "54")
+"""How the SQLSTATE of errors begins that are the value's own fault: what it is, and how large it is."""
 
 UNREACHABLE = (OSError, TimeoutError, PoolTimeoutError, OperationalError, InterfaceError)
 
@@ -45,6 +48,15 @@ class _Translating:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None and is_unreachable(error):
             raise UnavailableError("The database cannot be reached at the moment") from error
+        if isinstance(error, DBAPIError):
+            refuse_unstorable(error.orig)
+
+
+def refuse_unstorable(error: BaseException | None) -> None:
+    """Raise InvalidError for a value that the database cannot store at all: an id with a NUL character, a huge one."""
+    state = getattr(error, "sqlstate", None)
+    if state is not None and str(state).startswith(UNSTORABLE):
+        raise InvalidError(f"The database cannot store this: {error}") from error
 
 
 def is_unreachable(error: BaseException) -> bool:

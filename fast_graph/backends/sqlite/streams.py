@@ -177,7 +177,7 @@ class SqliteStreams:
             live.wake()
 
     @asynccontextmanager
-    async def follow(self, run_id: str, *, after: int | None) -> AsyncIterator[SqliteReader]:
+    async def follow(self, run_id: str, *, after: int | None, fresh: bool = False) -> AsyncIterator[SqliteReader]:
         live = self._followed.setdefault(run_id, LiveLog())
         live.readers += 1
         try:

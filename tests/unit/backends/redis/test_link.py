@@ -131,6 +131,16 @@ async def assert_unavailable(process: Process) -> None:
             """Nothing to follow."""
 
 
+async def test_a_health_probe_does_not_wait_for_long(own_redis: Server) -> None:
+    async with Process(own_redis.url, timeout=PATIENCE) as process:
+        own_redis.pause()
+        begun = time.monotonic()
+        with pytest.raises(UnavailableError):
+            await process.link.ping()
+        assert time.monotonic() - begun < PATIENCE / 2
+        own_redis.resume()
+
+
 async def test_a_redis_that_hangs_is_unavailable_after_the_timeout(own_redis: Server) -> None:
     async with Process(own_redis.url, timeout=0.2) as process:
         own_redis.pause()
@@ -163,6 +173,21 @@ async def test_a_redis_that_takes_no_writes_is_unavailable(
         await process.streams.append(lease, events("b"))
         async with process.streams.follow(lease.run.run_id, after=0) as reader:
             assert numbers(await rest(reader, until=2)) == [1, 2]
+
+
+async def test_a_server_that_became_a_replica_is_left(own_redis: Server) -> None:
+    async with Process(own_redis.url) as process:
+        with redis.Redis.from_url(own_redis.url) as client:
+
+            def writing() -> set[str]:
+                return {one["id"] for one in client.client_list() if one["cmd"].startswith("eval")}
+
+            await process.streams.open(new_lease())
+            before = writing()
+            client.execute_command("REPLICAOF", "127.0.0.1", "1")
+            with pytest.raises(UnavailableError):
+                await process.streams.open(new_lease())
+            await until(lambda: not before & writing())
 
 
 async def test_a_dropped_connection_is_made_again(own_redis: Server, start_proxy: StartProxy) -> None:

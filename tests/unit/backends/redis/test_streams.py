@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import redis
 
-from fast_graph.backends.redis.link import Argument, RedisLink, Script
+from fast_graph.backends.redis.link import RedisLink, Script
 from fast_graph.backends.redis.logs import CLOSED_TTL, OPEN_TTL, PAGE
+from fast_graph.backends.redis.pipe import Argument
 from fast_graph.backends.redis.streams import StreamBounds
 from fast_graph.backends.redis.topic import MOST_BYTES
 from fast_graph.model.errors import LeaseLostError, StreamTruncatedError, UnavailableError

@@ -65,7 +65,8 @@ class Direct:
             max_size=self._options.pool_size,
             timeout=CONNECT_PATIENCE,
             command_timeout=STATEMENT_PATIENCE,
-            server_settings={"application_name": "fast-graph", "jit": "off"},
+            # Every statement is the same each time but for its values: planned once, it is the same plan, too.
+            server_settings={"application_name": "fast-graph", "jit": "off", "plan_cache_mode": "force_generic_plan"},
             reset=_nothing,
         )
         return self

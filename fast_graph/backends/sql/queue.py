@@ -25,7 +25,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from fast_graph.backends.sql.database import Database
 from fast_graph.backends.sql.rows import RUNS
 from fast_graph.backends.sql.settling import settle
-from fast_graph.backends.sql.tables import PENDING, RUNNING, runs, threads
+from fast_graph.backends.sql.tables import PENDING, RUNNING, has_status, runs, threads
 from fast_graph.backends.sql.types import Moment
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import LeaseLostError
@@ -48,11 +48,11 @@ def _ready() -> Select[Any]:
     other = runs.alias("other")
     due = or_(runs.c.due_at.is_(None), runs.c.due_at <= now)
     goes_first = and_(
-        other.c.status == "pending",
+        has_status(other, "pending"),
         other.c.place < runs.c.place,
         or_(other.c.due_at.is_(None), other.c.due_at <= now),
     )
-    hinders = exists().where(other.c.thread_id == runs.c.thread_id, or_(other.c.status == "running", goes_first))
+    hinders = exists().where(other.c.thread_id == runs.c.thread_id, or_(goes_first, has_status(other, "running")))
     is_free = or_(threads.c.held_until.is_(None), threads.c.held_until <= now)
     ready = select(runs.c.place).join(threads, threads.c.thread_id == runs.c.thread_id)
     ready = ready.where(PENDING, due, is_free, ~hinders).order_by(runs.c.place)

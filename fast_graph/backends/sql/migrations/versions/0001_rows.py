@@ -104,6 +104,12 @@ def _runs() -> None:
     op.create_index(
         "fast_graph_runs_due", "fast_graph_runs", ["due_at"], **_while("status = 'pending' AND due_at IS NOT NULL")
     )
+    op.create_index(
+        "fast_graph_runs_in_flight",
+        "fast_graph_runs",
+        ["thread_id", "place"],
+        **_while("status = 'pending' OR status = 'running'"),
+    )
     op.create_index("fast_graph_runs_leases", "fast_graph_runs", ["lease_until"], **_while("status = 'running'"))
     op.create_index(
         "fast_graph_runs_one_at_a_time", "fast_graph_runs", ["thread_id"], unique=True, **_while("status = 'running'")

@@ -33,6 +33,9 @@ from fast_graph.model.clock import Clock, system_clock
 from fast_graph.model.errors import ConfigurationError, UnavailableError
 from fast_graph.storage.queue import RunQueue
 
+HEARTBEAT = 3.0
+"""Seconds that a statement of the heartbeat may take: a lease does not last much longer."""
+
 PROBE = 2.0
 """Seconds that a look at the servers' health may take."""
 
@@ -62,7 +65,7 @@ class PostgresRedisStores(AbstractAsyncContextManager["PostgresRedisStores"]):
 
     @asynccontextmanager
     async def _apart(self) -> AsyncIterator[RunQueue]:
-        engine = open_engine(replace(self._backend.postgres, pool_size=1, max_overflow=0))
+        engine = open_engine(replace(self._backend.postgres, pool_size=1, max_overflow=0, patience=HEARTBEAT))
         try:
             yield SqlQueue(Database(engine, PostgresJson()), self._clock)
         finally:

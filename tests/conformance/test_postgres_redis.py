@@ -104,7 +104,7 @@ class TestCheckpoints(testing.CheckpointerConformance): ...
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("servers")
-class TestQueueMachine(testing.run_queue_machine(Emptied)):  # type: ignore[misc] # the class is made by the call
+class TestQueueMachine(testing.run_queue_machine(Emptied, examples=40)):  # type: ignore[misc] # the class is made by the call
     ...
 
 

@@ -62,5 +62,5 @@ def one_file(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("one_file")
-class TestQueueMachine(testing.run_queue_machine(Emptied)):  # type: ignore[misc] # the class is made by the call
+class TestQueueMachine(testing.run_queue_machine(Emptied, examples=40)):  # type: ignore[misc] # the class is made by the call
     ...

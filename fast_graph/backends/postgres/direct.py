@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.selectable import Select
 
-from fast_graph.backends.postgres.engine import CONNECT_PATIENCE, STATEMENT_PATIENCE, PostgresOptions
+from fast_graph.backends.postgres.engine import CONNECT_PATIENCE, PostgresOptions
 from fast_graph.backends.sql.database import refuse_unstorable
 from fast_graph.model.errors import UnavailableError
 
@@ -64,7 +64,7 @@ class Direct:
             min_size=1,
             max_size=self._options.pool_size,
             timeout=CONNECT_PATIENCE,
-            command_timeout=STATEMENT_PATIENCE,
+            command_timeout=self._options.patience,
             # Every statement is the same each time but for its values: planned once, it is the same plan, too.
             server_settings={"application_name": "fast-graph", "jit": "off", "plan_cache_mode": "force_generic_plan"},
             reset=_nothing,

@@ -14,9 +14,6 @@ from fast_graph.model.errors import ConfigurationError
 CONNECT_PATIENCE = 5.0
 """Seconds to wait for the server to accept a connection, and for a connection of the pool to come free."""
 
-STATEMENT_PATIENCE = 30.0
-"""Seconds after which a statement is given up: the server has gone without saying so."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class PostgresOptions:
@@ -30,6 +27,8 @@ class PostgresOptions:
     """Connections for rows that may be opened beyond those for a moment."""
     echo: bool = False
     """Log every statement."""
+    patience: float = 30.0
+    """Seconds after which a statement is given up: the server has gone without saying so."""
 
     def __post_init__(self) -> None:
         if not self._address.drivername.startswith("postgres"):
@@ -72,7 +71,7 @@ def open_engine(options: PostgresOptions) -> AsyncEngine:
         json_deserializer=_as_text,
         connect_args={
             "timeout": CONNECT_PATIENCE,
-            "command_timeout": STATEMENT_PATIENCE,
+            "command_timeout": options.patience,
             "server_settings": {"application_name": "fast-graph", "jit": "off"},
         },
     )

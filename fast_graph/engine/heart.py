@@ -50,6 +50,7 @@ class Heart:
         self._worker_loop = self._loop = asyncio.get_running_loop()
         self._pulse = asyncio.Event()
         self._stopped = False
+        self._merciful_until = float("-inf")
 
     def ring(self) -> None:
         """Beat at once."""
@@ -77,30 +78,40 @@ class Heart:
     async def _beat_with(self, queue: RunQueue) -> None:
         while not self._stopped:
             self._pulse.clear()
-            patience = self._rhythm.every
-            try:
-                await self._beat(queue)
-            except UnavailableError as error:
-                log.warning("heartbeat failed: %s", error)
-                patience = self._rhythm.retry
-            except Exception:  # the backend is a stranger, and it may come back
-                log.exception("heartbeat failed")
-                patience = self._rhythm.retry
+            patience = self._rhythm.every if await self._has_beaten(queue) else self._rhythm.retry
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await self._pulse.wait()
 
+    async def _has_beaten(self, queue: RunQueue) -> bool:
+        try:
+            await self._beat(queue)
+        except UnavailableError as error:
+            log.warning("heartbeat failed: %s", error)
+        except Exception:  # the backend is a stranger, and it may come back
+            log.exception("heartbeat failed")
+        else:
+            return True
+        self._merciful_until = self._now() + self._rhythm.lease_for.total_seconds()
+        return False
+
     async def _beat(self, queue: RunQueue) -> None:
         """Renew every lease, then take back what others have lost.
 
-        In this order, so that a worker that stood still renews its own leases before it reaps them.
+        In this order, so that a worker that stood still renews its own leases before it reaps them. After a time in
+        which nobody could renew, the others get as long as a lease to do so.
         """
         executions = list(self._executions())
         leases = [execution.lease for execution in executions]
         renewals = await queue.renew(leases, lease_for=self._rhythm.lease_for) if leases else ()
         self._tell(Beat(renewals=list(zip(executions, renewals, strict=True)), reaped=()))
+        if self._now() < self._merciful_until:
+            return
         reaped = await queue.reap(max_attempts=self._rhythm.max_attempts)
         self._tell(Beat(renewals=(), reaped=reaped))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _tell(self, beat: Beat) -> None:
         if self._loop is self._worker_loop:

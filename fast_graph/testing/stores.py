@@ -92,6 +92,11 @@ class ItemStoreConformance:
         assert [len(page) for page in pages] == [2, 1]
         assert {item.key for page in pages for item in page} == {"k", "l", "m"}
 
+    async def test_a_search_finds_the_oldest_first(self, stores: Stores) -> None:
+        for key, value in (("l", 1), ("k", 2), ("m", 3), ("l", 4)):
+            await stores.store.aput(USERS, key, {"a": value})
+        assert [item.key for item in await stores.store.asearch(USERS)] == ["l", "k", "m"]
+
     async def test_namespaces_that_hold_something_are_listed(self, stores: Stores) -> None:
         await stores.store.aput(USERS, "k", {"a": 1})
         await stores.store.aput(("other",), "k", {"a": 1})

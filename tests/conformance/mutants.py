@@ -1948,6 +1948,14 @@ ITEMS = [
         breaks="test_a_batch_answers_in_order",
     ),
     Mutant(
+        "the newest comes first",
+        MemoryStore,
+        "abatch",
+        "_fresh(result) for",
+        "_fresh(result[::-1] if isinstance(result, list) else result) for",
+        breaks="test_a_search_finds_the_oldest_first",
+    ),
+    Mutant(
         "nothing is deleted",
         InMemoryStore,
         "_apply_put_ops",

@@ -8,11 +8,22 @@ from langgraph_sdk.client import LangGraphClient, SyncLangGraphClient
 from fast_graph import fastGraph
 from tests.protocol.doors import Door, Doors
 from tests.protocol.graphs import protocol_graphs
-from tests.protocol.serving import PATIENCE, in_process, served, settings
+from tests.protocol.keeping import Installation, in_memory, in_memory_is_asked_for, in_postgres_and_redis
+from tests.protocol.serving import PATIENCE, in_process, served
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "covers(*requirements): the entries of requirements.py that the test shows")
+
+
+@pytest.fixture(scope="session")
+def installation(request: pytest.FixtureRequest) -> Iterator[Installation]:
+    if in_memory_is_asked_for():
+        yield in_memory
+        return
+    services = [request.getfixturevalue(name) for name in ("session_postgres", "session_redis")]
+    with in_postgres_and_redis(*services) as installation:
+        yield installation
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +43,10 @@ def door(doors: Doors) -> Iterator[Door]:
 
 
 @pytest.fixture
-async def http(doors: Doors) -> AsyncIterator[httpx.AsyncClient]:
-    async with in_process(fastGraph(protocol_graphs(doors), settings=settings())) as client:
-        yield client
+async def http(doors: Doors, installation: Installation) -> AsyncIterator[httpx.AsyncClient]:
+    with installation() as settings:
+        async with in_process(fastGraph(protocol_graphs(doors), settings=settings)) as client:
+            yield client
 
 
 @pytest.fixture
@@ -46,8 +58,8 @@ def client(http: httpx.AsyncClient) -> LangGraphClient:
 
 
 @pytest.fixture(scope="module")
-def address(doors: Doors) -> Iterator[str]:
-    with served(fastGraph(protocol_graphs(doors), settings=settings())) as address:
+def address(doors: Doors, installation: Installation) -> Iterator[str]:
+    with installation() as settings, served(fastGraph(protocol_graphs(doors), settings=settings)) as address:
         yield address
 
 

@@ -8,13 +8,14 @@ from tests.protocol.contract.explained import EXPLAINED, unexplained, unneeded
 from tests.protocol.contract.graphs import contract_graphs
 from tests.protocol.contract.recording import Recording, cases, record, recorded
 from tests.protocol.contract.report import DOCUMENT, document
+from tests.protocol.keeping import Installation
 from tests.protocol.requirements import BY_ID, covers
-from tests.protocol.serving import served, settings
+from tests.protocol.serving import served
 
 
 @pytest.fixture(scope="module")
-def ours() -> Iterator[Recording]:
-    with served(fastGraph(contract_graphs(), settings=settings())) as address:
+def ours(installation: Installation) -> Iterator[Recording]:
+    with installation() as settings, served(fastGraph(contract_graphs(), settings=settings)) as address:
         yield record(address)
 
 

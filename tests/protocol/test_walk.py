@@ -17,8 +17,9 @@ from graph_demo.model import OfflineChatModel
 from graph_demo.requests import read_by_rules
 from graph_demo.state import Request
 from tests.protocol.doors import Door, Doors
+from tests.protocol.keeping import Installation
 from tests.protocol.requirements import covers
-from tests.protocol.serving import served, settings
+from tests.protocol.serving import served
 from tests.protocol.talking import data_of, history_of, new_thread, state_of, streamed, thread_of
 
 GRAPH = "task_maistro"
@@ -31,7 +32,7 @@ def user(text: str, **more: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def address(doors: Doors) -> Iterator[str]:
+def address(doors: Doors, installation: Installation) -> Iterator[str]:
     """The demo, but whoever speaks of a door waits at it."""
 
     async def read(messages: Sequence[AnyMessage]) -> Request:
@@ -40,7 +41,8 @@ def address(doors: Doors) -> Iterator[str]:
             await doors.go_through(text.removeprefix("wait at "))
         return await read_by_rules(messages)
 
-    with served(fastGraph(build_graphs(OfflineChatModel(), read=read), settings=settings())) as address:
+    graphs = build_graphs(OfflineChatModel(), read=read)
+    with installation() as settings, served(fastGraph(graphs, settings=settings)) as address:
         yield address
 
 

@@ -17,6 +17,7 @@ from fast_graph.model.errors import ConfigurationError, InvalidError
 
 ORDERS = {"$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 COMPARISONS = {"$eq", "$ne", *ORDERS}
+NEWEST_FIRST, OLDEST_FIRST = "ORDER BY store.updated_at DESC", "ORDER BY store.created_at, store.prefix, store.key"
 Condition = tuple[str, list[Any]]
 """A piece of SQL and its parameters."""
 
@@ -59,13 +60,18 @@ class PostgresStore(BaseStore):
 
 
 class _Official(AsyncPostgresStore):
-    """LangGraph's store, which filters as the one in memory does, and has no task of its own."""
+    """LangGraph's store, which filters and orders as the one in memory does, and has no task of its own."""
 
     def _ensure_task(self) -> None:
         """It gathers single operations for ``abatch``, which is all that is used here."""
 
     def _get_filter_condition(self, key: str, op: str, value: Any) -> tuple[str, list[Any]]:
         return _condition([key], value)
+
+    def _prepare_batch_search_queries(self, search_ops: Sequence[tuple[int, SearchOp]]) -> Any:
+        """Without a query, items come in an order that no change to one of them changes: pages fit together."""
+        queries, texts = super()._prepare_batch_search_queries(search_ops)
+        return [(query.replace(NEWEST_FIRST, OLDEST_FIRST), given) for query, given in queries], texts
 
 
 def _prepared(op: Op) -> Op:

@@ -27,7 +27,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.1, 1.0
 
 OPTIONS: Final = {
     "application_name": "fast-graph",
-    "options": "-c jit=off",  # statements are short: compiling them would take longer than running them
+    # Statements are short and always the same: to compile them, or to plan them each time, takes longer than they do.
+    "options": "-c jit=off -c plan_cache_mode=force_generic_plan",
     "autocommit": True,
     "prepare_threshold": 0,
     "row_factory": dict_row,

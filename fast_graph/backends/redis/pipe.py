@@ -11,7 +11,8 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 import redis
-from redis.backoff import ExponentialWithJitterBackoff
+
+from fast_graph.backends.redis.pausing import pause_after
 
 Argument = bytes | str | int
 
@@ -63,7 +64,7 @@ class Pipe:
 
     async def run(self) -> None:
         """Keep a connection until cancelled."""
-        failures, backoff = 0, ExponentialWithJitterBackoff(base=0.05, cap=2)
+        failures = 0
         while True:
             try:
                 failures = 0 if await self._live() else failures + 1
@@ -72,7 +73,7 @@ class Pipe:
                 failures += 1
             if failures:
                 self._tried.set()
-                await self._until_wanted(backoff.compute(failures))
+                await self._until_wanted(pause_after(failures))
 
     async def _until_wanted(self, patience: float) -> None:
         self._wanted.clear()

@@ -8,7 +8,8 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 import redis
-from redis.backoff import ExponentialWithJitterBackoff
+
+from fast_graph.backends.redis.pausing import pause_after
 
 PING = 5.0
 """Seconds without a change of channels after which a sign of life is asked for."""
@@ -83,14 +84,14 @@ class Subscriptions:
 
     async def run(self, started: asyncio.Event) -> None:
         """Listen until cancelled. Sets ``started`` at the first connection."""
-        failures, backoff = 0, ExponentialWithJitterBackoff(base=0.05, cap=2)
+        failures = 0
         while True:
             try:
                 failures = 1 if await self._listen(started, again=failures > 0) else failures + 1
             except Exception:  # whatever it was, nobody else would listen again
                 log.exception("redis subscription failed")
                 failures += 1
-            await asyncio.sleep(backoff.compute(failures))
+            await asyncio.sleep(pause_after(failures))
 
     async def _listen(self, started: asyncio.Event, *, again: bool) -> bool:
         """Listen for as long as one connection lasts; whether it came to be."""

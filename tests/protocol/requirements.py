@@ -28,7 +28,7 @@ R = Requirement
 
 META = (
     R("meta.ok", "platform 2", "/ok and / say that the server is up; check_db may be asked for"),
-    R("meta.health", "fast_graph", "/health says that the server and the servers behind it are up, or 503 and which is not"),
+    R("meta.health", "fast_graph", "/health says that all is up, or 503 and which server behind it is not"),
     R("meta.root_for_browsers", "fast_graph", "A browser that opens / is sent to the documentation"),
     R("meta.info", "platform 2", "/info has the versions, the feature flags and the host"),
     R("meta.info.crons", "platform 2", "/info says that there are no crons",

@@ -49,8 +49,8 @@ class StreamsBetween:
     async def append(self, lease: Lease, events: Sequence[Event]) -> None:
         await self._writes.append(lease, events)
 
-    def follow(self, run_id: str, *, after: int | None) -> AbstractAsyncContextManager[Reader]:
-        return self._reads.follow(run_id, after=after)
+    def follow(self, run_id: str, *, after: int | None, fresh: bool = False) -> AbstractAsyncContextManager[Reader]:
+        return self._reads.follow(run_id, after=after, fresh=fresh)
 
     async def close(self, run_id: str, result: bytes, *, keep: bool) -> None:
         await self._writes.close(run_id, result, keep=keep)

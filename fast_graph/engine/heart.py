@@ -13,6 +13,9 @@ from fast_graph.model.errors import UnavailableError
 from fast_graph.model.records import Lease, Renewal
 from fast_graph.storage.queue import RunQueue
 
+MERCY = 2
+"""How many leases long nobody's is taken away after a heartbeat failed: the others may still be on their way back."""
+
 log = logging.getLogger("fast_graph.engine")
 
 
@@ -92,14 +95,14 @@ class Heart:
             log.exception("heartbeat failed")
         else:
             return True
-        self._merciful_until = self._now() + self._rhythm.lease_for.total_seconds()
+        self._merciful_until = self._now() + MERCY * self._rhythm.lease_for.total_seconds()
         return False
 
     async def _beat(self, queue: RunQueue) -> None:
         """Renew every lease, then take back what others have lost.
 
         In this order, so that a worker that stood still renews its own leases before it reaps them. After a time in
-        which nobody could renew, the others get as long as a lease to do so.
+        which nobody could renew, the others get some time to do so.
         """
         executions = list(self._executions())
         leases = [execution.lease for execution in executions]

@@ -1,6 +1,6 @@
 """The recorded cases on Redis and PostgreSQL: every request of a case goes to another instance than the one before."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from tests.protocol.contract.recording import AT_A_TIME, cases, recorded
 from tests.services.nginx import nginx_server
 from tests.services.processes import Bench
 
-pytestmark = pytest.mark.usefixtures("start_nginx")  # sees to it that there is one
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("start_nginx")]  # which sees to it that there is one
 
 
 @dataclass(frozen=True)
@@ -78,21 +78,14 @@ def test_a_recorded_case_is_as_on_the_platform(case: str, ours: Mapping[str, Dri
     assert unneeded(case, found) == []
 
 
-def test_the_requests_of_a_case_go_to_different_instances(ours: Mapping[str, Driven], cluster: Cluster) -> None:
+def test_the_requests_of_a_case_go_to_all_instances(ours: Mapping[str, Driven], cluster: Cluster) -> None:
     everybody = {instance.pid for instance in cluster.instances}
-    assert [
-        case for case, driven in ours.items() if len(driven.served_by) >= 6 and set(driven.served_by) != everybody
-    ] == []
-    assert [
-        case for case, driven in ours.items() if len(driven.served_by) >= 4 and len(set(driven.served_by)) == 1
-    ] == []
+    long = {case: driven.served_by for case, driven in ours.items() if len(driven.served_by) >= 4}
+    assert len(long) > len(ours) / 3
+    assert [case for case, served_by in long.items() if set(served_by) != everybody] == []
 
 
-def test_every_instance_has_served_some_of_them(ours: Mapping[str, Driven], cluster: Cluster) -> None:
-    served: dict[int, int] = defaultdict(int)
-    for driven in ours.values():
-        for pid in driven.served_by:
-            served[pid] += 1
-    fair = sum(served.values()) / 3
+def test_every_instance_has_served_its_share(ours: Mapping[str, Driven], cluster: Cluster) -> None:
+    served = Counter(pid for driven in ours.values() for pid in driven.served_by)
     assert served.keys() == {instance.pid for instance in cluster.instances}
-    assert min(served.values()) > fair / 2
+    assert min(served.values()) > served.total() / 3 / 2

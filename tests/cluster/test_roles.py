@@ -18,6 +18,8 @@ AT_ONCE = 2.0
 """Seconds: far less, even on a busy machine."""
 STAY = {"assistant_id": "stay", "input": {"log": []}}
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def ours(bench: Bench, environment: dict[str, str]) -> Iterator[Cluster]:

@@ -1,8 +1,8 @@
 """The clients of a storm: they go to any instance, and come back after a broken connection."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal
@@ -15,6 +15,10 @@ from tests.integration.serving import Event, events_of
 
 PAUSE = 0.2
 """Seconds before a client tries again."""
+TIMEOUT = 30.0
+"""Seconds of silence after which a client gives a connection up; servers say something every five."""
+PATIENCE = 120.0
+"""Seconds after the storm until nobody waits any more."""
 STEPS = (1, 5)
 TAKES = (0.0, 1.0)
 """Seconds of a step."""
@@ -50,6 +54,8 @@ class Wanted:
     gap: bool = False
     """Its reader was told of a loss."""
     cancelled: bool = False
+    served: bool = False
+    """Its client waits for nothing more."""
 
     @property
     def accepted(self) -> bool:
@@ -72,14 +78,17 @@ class Crowd:
         self._over = over
         self._threads = max(4, runs // 12)
 
-    async def come(self) -> None:
-        """Returns when everybody has what they came for."""
+    async def come(self, all_here: Callable[[], None]) -> None:
+        """Returns when everybody has what they came for; those who have it too late never get it."""
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        timeout = httpx.Timeout(30.0)
-        async with httpx.AsyncClient(timeout=timeout, limits=limits) as self._client, asyncio.TaskGroup() as group:
-            for number in range(self._runs):
-                group.create_task(self._attend(number, self._next_kind()))
-                await asyncio.sleep(self._random.uniform(0, 2 * self._over / self._runs))
+        async with httpx.AsyncClient(timeout=TIMEOUT, limits=limits) as self._client:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None) as limit, asyncio.TaskGroup() as group:
+                    for number in range(self._runs):
+                        group.create_task(self._attend(number, self._next_kind()))
+                        await asyncio.sleep(self._random.uniform(0, 2 * self._over / self._runs))
+                    all_here()
+                    limit.reschedule(asyncio.get_running_loop().time() + PATIENCE)
 
     def _next_kind(self) -> Kind:
         (kind,) = self._random.choices(list(KINDS), weights=list(KINDS.values()))
@@ -94,8 +103,10 @@ class Crowd:
             try:
                 await self._serve(wanted)
             except UnsureError:
+                wanted.served = True
                 await asyncio.sleep(PAUSE)
             else:
+                wanted.served = True
                 return
 
     def _thread(self, number: int, kind: Kind) -> str | None:
@@ -177,7 +188,7 @@ class Crowd:
     async def answer(self, asked: Wanted, attempt: int) -> None:
         """Resume what an interrupt has stopped."""
         item = f"{asked.item}a{attempt}"
-        answering = Wanted(item=item, kind="asked", thread=asked.thread, steps=0)
+        answering = Wanted(item=item, kind="asked", thread=asked.thread, steps=0, served=True)
         self.wanted.append(answering)
         body = {"assistant_id": "ask", "command": {"resume": f"{asked.item} answered"}, "metadata": {"item": item}}
         try:

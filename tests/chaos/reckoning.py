@@ -13,7 +13,7 @@ from tests.chaos.clients import assert_linear, items_of
 from tests.chaos.crowd import Wanted
 from tests.chaos.diary import Diary, Line
 
-PATIENCE = 30.0
+PATIENCE = 90.0
 """Seconds after the storm until whatever has not ended is stuck."""
 LOOK = 0.5
 
@@ -164,6 +164,7 @@ def _look_at_stateless(
 
 def _look_at_clients(wanted: Sequence[Wanted], found: Reckoning) -> None:
     """Waiting clients got what their run made, and readers every event once and in order."""
+    found.stuck += [f"who wanted {one.item} ({one.kind}) still waits" for one in wanted if not one.served]
     for one in wanted:
         if one.kind == "waited" and one.accepted:
             items = (one.answer or {}).get("items", [])

@@ -24,6 +24,8 @@ from tests.services.programs import POSTGRES, REDIS, provide
 from tests.services.redis import redis_server
 
 INSTANCES = 3
+OVER = 45.0
+"""Seconds for which it lasts, and one more for every ten runs."""
 SETTINGS = {"FAST_GRAPH_MAX_ATTEMPTS": "1000"}
 """Runs lose their workers so often here that being given up would be their usual end."""
 
@@ -71,7 +73,7 @@ def storm(bench: Bench, redis: Server, postgres: Server, folder: Path, *, seed: 
     try:
         instances = cluster.start(*(cluster.instance() for _ in range(INSTANCES)))
         weather = Weather(seed=seed, instances=instances, redis=redis, postgres=postgres)
-        crowd = Crowd(seed, [one.url for one in instances], runs=runs, over=30 + runs / 10)
+        crowd = Crowd(seed, [one.url for one in instances], runs=runs, over=OVER + runs / 10)
         reckoning = asyncio.run(_rage(cluster, weather, crowd))
     finally:
         cluster.stop()
@@ -83,8 +85,7 @@ def storm(bench: Bench, redis: Server, postgres: Server, folder: Path, *, seed: 
 async def _rage(cluster: Cluster, weather: Weather, crowd: Crowd) -> Reckoning:
     async with asyncio.TaskGroup() as group:
         group.create_task(weather.rage())
-        await crowd.come()
-        weather.over.set()
+        await crowd.come(weather.over.set)
     url, database = weather.instances[0].url, weather.postgres.url
     return await reckon(crowd.wanted, cluster.diary, weather.deaths, url=url, database=database)
 

@@ -10,7 +10,7 @@ from tests.chaos.storm import HEAD, storm
 from tests.services.processes import Bench, Server
 
 SEEDS = int(os.environ.get("FAST_GRAPH_STORM_SEEDS", "2"))
-RUNS = int(os.environ.get("FAST_GRAPH_STORM_RUNS", "80"))
+RUNS = int(os.environ.get("FAST_GRAPH_STORM_RUNS", "40"))
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + RUNS)]
 

@@ -13,6 +13,9 @@ from fast_graph.model.errors import InvalidError, UnavailableError
 UNSTORABLE = ("22", "54")
 """How the SQLSTATE of errors begins that are the value's own fault: what it is, and how large it is."""
 
+GONE = ("08", "53", "57")
+"""How the SQLSTATE of errors begins that are the server's: lost connections, too many of them, stopping, starting."""
+
 UNREACHABLE = (OSError, TimeoutError, PoolTimeoutError, OperationalError, InterfaceError)
 
 
@@ -62,5 +65,6 @@ def refuse_unstorable(error: BaseException | None) -> None:
 def is_unreachable(error: BaseException) -> bool:
     """Whether the error says nothing of the statement, but that the server is away."""
     if isinstance(error, DBAPIError):
-        return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+        gone = str(getattr(error.orig, "sqlstate", "")).startswith(GONE)
+        return gone or error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
     return isinstance(error, UNREACHABLE)

@@ -257,7 +257,8 @@ async def test_readers_need_no_connections_of_their_own(own_redis: Server) -> No
 
 
 async def test_channels_are_given_back(redis_url: str) -> None:
-    async with Process(redis_url) as process:
+    prefix = new_id()  # a server's channels are those of all its databases
+    async with Process(redis_url, key_prefix=prefix) as process:
         run_ids = [new_id() for _ in range(20)]
 
         async def come_and_go(run_id: str) -> None:
@@ -269,4 +270,4 @@ async def test_channels_are_given_back(redis_url: str) -> None:
             for run_id in run_ids * 3:
                 tasks.create_task(come_and_go(run_id))
         with redis.Redis.from_url(redis_url) as client:
-            await until(lambda: client.pubsub_channels() == [b"fast_graph:signals"])
+            await until(lambda: client.pubsub_channels(f"{prefix}:*") == [f"{prefix}:signals".encode()])

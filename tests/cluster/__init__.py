@@ -1,0 +1,1 @@
+"""Several instances, one installation. A package, so that what its tests share ends with them."""

@@ -29,6 +29,7 @@ from fast_graph.backends.redis.streams import RedisStreams, StreamBounds
 from fast_graph.backends.sql.database import Database
 from fast_graph.backends.sql.dialects import PostgresJson
 from fast_graph.backends.sql.queue import SqlQueue
+from fast_graph.backends.standby import Standby
 from fast_graph.model.clock import Clock, system_clock
 from fast_graph.model.errors import ConfigurationError, UnavailableError
 from fast_graph.storage.queue import RunQueue
@@ -54,8 +55,9 @@ class PostgresRedisStores(AbstractAsyncContextManager["PostgresRedisStores"]):
         self._clock = backend.clock or SharedClock(system_clock)
         self.assistants = PostgresAssistants(self._database, self._direct, self._clock)
         self.threads = PostgresThreads(self._database, self._direct, self._clock)
-        self.runs = PostgresRuns(self._database, self._direct, self._clock)
-        self.queue = PostgresQueue(self._database, self._direct, self._clock)
+        standby = Standby()
+        self.runs = PostgresRuns(self._database, self._direct, standby, self._clock)
+        self.queue = PostgresQueue(self._database, self._direct, standby, self._clock)
         self.streams = RedisStreams(self._link, backend.clock or system_clock, backend.streams)
         self.signals = RedisSignals(self._link)
         self.checkpointer = PostgresCheckpointer(self._connections)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +23,14 @@ FAR_OFF = datetime.max.replace(tzinfo=UTC)
 
 LEAST_REST = 0.01
 """Seconds between two looks for a run that is due, but not yet by the backend's clock."""
+
+EAGER = 16
+"""Runs under way below which a worker takes what its own process creates, without a way through the queue. Beyond that
+whoever is free claims them, so that processes share the work that one of them accepts.
+"""
+
+HANDFUL = 64
+"""Runs claimed at a time, for the same reason."""
 
 INSISTENCE = 10
 """How often a run that swallows its cancellation is cancelled again while the worker drains."""
@@ -68,8 +76,14 @@ class Worker:
         self._signals = signals
         self._clock = clock
         self._options = options
-        self._lease_for = timedelta(seconds=options.lease)
+        self.name = options.name
+        self.lease_for = timedelta(seconds=options.lease)
         self._running: dict[str, Execution] = {}
+        self._reserved = 0
+        """Slots of runs that are being created."""
+        self._asked = 0
+        """Slots for which a claim is under way."""
+        self._group: asyncio.TaskGroup | None = None
         self._apart = apart
         self._bell = asyncio.Event()
         self._idle = asyncio.Event()
@@ -99,16 +113,18 @@ class Worker:
         lost: asyncio.Queue[Lease] = asyncio.Queue()
         heart = self._heart(lost)
         async with asyncio.TaskGroup() as group:
+            self._group = group
             beating = group.create_task(self._beat(heart))
             loops = [
                 group.create_task(self._forever(lambda: self._claim(group))),
                 group.create_task(self._forever(lambda: self._take_over(lost))),
             ]
-            with self._signals.listen(lambda signal: self._hear(signal, heart)):
+            with self._queue.stand_by(self), self._signals.listen(lambda signal: self._hear(signal, heart)):
                 try:
                     yield self
                 finally:
                     await self._drain()
+                    self._group = None
             for loop in loops:
                 loop.cancel()
             heart.stop()
@@ -125,7 +141,7 @@ class Worker:
         rhythm = Rhythm(
             every=options.heartbeat,
             retry=options.retry,
-            lease_for=self._lease_for,
+            lease_for=self.lease_for,
             max_attempts=options.max_attempts,
         )
         return Heart(rhythm, executions=lambda: list(self._running.values()), hear=hear)
@@ -144,9 +160,9 @@ class Worker:
                 await step()
                 continue
             except UnavailableError as error:
-                log.warning("backend failed: worker=%s: %s", self._options.name, error)
+                log.warning("backend failed: worker=%s: %s", self.name, error)
             except Exception:  # the backend is a stranger, and it may come back
-                log.exception("backend failed: worker=%s", self._options.name)
+                log.exception("backend failed: worker=%s", self.name)
             await asyncio.sleep(self._options.retry)
 
     def _hear(self, signal: Signal, heart: Heart) -> None:
@@ -159,12 +175,36 @@ class Worker:
                 if not self._running.keys().isdisjoint(run_ids):
                     heart.ring()
 
+    def reserve(self) -> bool:
+        """Whether a run that is being created may be taken, as ``Claimant`` says."""
+        if self._draining or self._taken >= EAGER or self._taken + self._asked >= self._options.slots:
+            return False
+        self._reserved += 1
+        self._idle.clear()
+        return True
+
+    def take(self, lease: Lease) -> None:
+        """Execute a run for which a slot is reserved. A worker that has ended leaves it: others take it over."""
+        self._reserved -= 1
+        if self._group is not None:
+            self._start(self._group, lease)
+
+    def waive(self) -> None:
+        """Free a slot that was reserved."""
+        self._reserved -= 1
+        self._slot_is_free(was_full=self._taken + 1 >= self._options.slots)
+
+    @property
+    def _taken(self) -> int:
+        """How many slots are."""
+        return len(self._running) + self._reserved
+
     async def _claim(self, group: asyncio.TaskGroup) -> None:
         """Fill the free slots; if that was all there is, wait for the bell, or for the next delayed run."""
         self._bell.clear()
         async with self._claiming:
-            free = 0 if self._draining else self._options.slots - len(self._running)
-            leases = await self._queue.claim(self._options.name, limit=free, lease_for=self._lease_for) if free else ()
+            free = 0 if self._draining else min(self._options.slots - self._taken, HANDFUL)
+            leases = await self._ask(free) if free else ()
             for lease in leases:
                 self._start(group, lease)
         if len(leases) < free:
@@ -173,6 +213,13 @@ class Worker:
             await self._rest(self._due)
         elif not free:  # without a slot, it is the bell that matters
             await self._rest(FAR_OFF)
+
+    async def _ask(self, slots: int) -> Sequence[Lease]:
+        self._asked = slots
+        try:
+            return await self._queue.claim(self.name, limit=slots, lease_for=self.lease_for)
+        finally:
+            self._asked = 0
 
     async def _rest(self, due: datetime) -> None:
         patience = min(self._options.poll, max(LEAST_REST, (due - self._clock()).total_seconds()))
@@ -194,14 +241,17 @@ class Worker:
         except Exception:  # the lease runs out, and the run is taken up again
             log.exception("execution failed: %s", execution)
         finally:
-            was_full = len(self._running) >= self._options.slots
+            was_full = self._taken >= self._options.slots
             del self._running[run_id]
-            if not self._running:
-                self._idle.set()
-            if execution.others_wait or was_full:
-                self._bell.set()
+            self._slot_is_free(was_full=was_full or execution.others_wait)
         if self._draining:  # what comes next is for others, and so is this run if it was not at its end
             await self._signals.send(RunsReady())
+
+    def _slot_is_free(self, *, was_full: bool) -> None:
+        if not self._taken:
+            self._idle.set()
+        if was_full:
+            self._bell.set()
 
     async def _take_over(self, lost: asyncio.Queue[Lease]) -> None:
         """Have a run that lost its worker claimed again, or tell its readers that it is not."""
@@ -241,7 +291,7 @@ class Worker:
             execution.abandon()
 
     async def _until_idle(self, patience: float) -> None:
-        if self._running:
+        if self._taken:
             await _wait(self._idle, patience)
 
 

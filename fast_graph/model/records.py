@@ -110,6 +110,8 @@ class Created:
     run: Run
     displaced: Sequence[Run] = ()
     """Runs in flight that were told to stop; the pending ones among them have stopped already."""
+    claimed: bool = False
+    """Whether a worker of this process has the run already: nobody needs to be called."""
 
 
 @dataclass(frozen=True, kw_only=True)

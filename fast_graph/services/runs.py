@@ -162,7 +162,8 @@ class Runs:
 
     async def _admit(self, run: Run, create_thread: Thread | None, config: Json, scope: Scope) -> Run:
         created = await self._store.create(run, create_thread=create_thread, thread_config=config, scope=scope)
-        await self._signals.send(RunsReady(due_at=run.due_at))
+        if not created.claimed:
+            await self._signals.send(RunsReady(due_at=run.due_at))
         if created.displaced:
             await self._announce(created.displaced)
         return created.run

@@ -1,14 +1,52 @@
 """The port of the queue: a predicate over run rows, and leases with fencing tokens."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from fast_graph.model.records import Lease, Outcome, Renewal
 
 
+class Claimant(Protocol):
+    """A worker that takes runs as they are created in its own process. Plain calls, in the loop that creates them."""
+
+    @property
+    def name(self) -> str:
+        """The worker, as ``claim`` is told it."""
+        ...
+
+    @property
+    def lease_for(self) -> timedelta:
+        """How long a lease is to last."""
+        ...
+
+    def reserve(self) -> bool:
+        """Keep a slot for a run that is about to be created; False if there is none to spare.
+
+        After True, ``take`` or ``waive`` is called, once.
+        """
+        ...
+
+    def take(self, lease: Lease) -> None:
+        """The run was claimed as it was created: execute it."""
+        ...
+
+    def waive(self) -> None:
+        """It was not: the slot is free again."""
+        ...
+
+
 class RunQueue(Protocol):
     """What workers do with runs. At most one live lease per thread at any time."""
+
+    def stand_by(self, claimant: Claimant) -> AbstractContextManager[None]:
+        """While the context lasts, a run that is created here may be the claimant's from its first moment.
+
+        That is as if it had been claimed right after its creation, which it must have been possible to do. A backend
+        that would gain nothing by it never asks the claimant.
+        """
+        ...
 
     async def claim(self, worker: str, *, limit: int, lease_for: timedelta) -> Sequence[Lease]:
         """The oldest due pending runs whose thread has nothing running and is not held, at most ``limit``.

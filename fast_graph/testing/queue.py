@@ -52,8 +52,37 @@ FAILURE = Failure(error="ValueError", message="no")
 STATE = ThreadState(values=b'{"n":1}', interrupts={"task": [{"id": "i", "value": "sure?"}]})
 
 
+class Ready:
+    """A claimant with some slots."""
+
+    name = "ready"
+    lease_for = LEASE
+
+    def __init__(self, slots: int = 1) -> None:
+        self.slots = slots
+        self.leases: list[Lease] = []
+
+    def reserve(self) -> bool:
+        """As long as there are slots."""
+        if not self.slots:
+            return False
+        self.slots -= 1
+        return True
+
+    def take(self, lease: Lease) -> None:
+        """Kept to be looked at."""
+        self.leases.append(lease)
+
+    def waive(self) -> None:
+        """The slot is free again."""
+        self.slots += 1
+
+
 class RunQueueConformance:
     """Takes the fixtures ``stores`` (open and empty) and ``clock`` (theirs)."""
+
+    asks_claimants = True
+    """Whether the backend has anything to gain from those who stand by."""
 
     async def claim(self, stores: Stores, *, limit: int = 9, worker: str = WORKER) -> Sequence[Lease]:
         """Claim what can be claimed."""
@@ -171,6 +200,83 @@ class RunQueueConformance:
         for run_id in (new_id(), behind.run_id, lease.run.run_id, done.run.run_id):
             assert await stores.queue.claim_run(run_id, WORKER, lease_for=LEASE) is None
         assert await self.claimed(stores) == [first.run_id]
+
+    # ---------------------------------------------------------------- stand_by
+
+    async def handed(self, stores: Stores, run: Run, *, slots: int = 1) -> Sequence[Lease]:
+        """The leases that somebody with some slots gets while a run is created on a thread, new or not."""
+        ready = Ready(slots)
+        with stores.queue.stand_by(ready):
+            thread = Thread.fresh(run.thread_id, now=run.created_at)
+            created = await stores.runs.create(run, create_thread=thread, thread_config={}, scope=EVERYTHING)
+        assert created.claimed == bool(ready.leases)
+        assert ready.slots + len(ready.leases) == slots, "a slot was not given back"
+        return ready.leases
+
+    async def test_whoever_stands_by_has_a_run_from_its_first_moment(self, stores: Stores, clock: OwnedClock) -> None:
+        for strategy in ("enqueue", "reject", "interrupt", "rollback"):
+            run = new_run(clock, new_id(), multitask_strategy=strategy)
+            leases = await self.handed(stores, run)
+            if not self.asks_claimants:
+                assert list(leases) == []
+                return
+            [lease] = leases
+            assert lease.run == await run_of(stores, run) == replace(run, status="running", attempt=1)
+            assert (lease.worker, lease.expires_at, lease.wish) == ("ready", clock() + LEASE, None)
+            assert await self.claimed(stores) == []
+            assert (await thread_of(stores, run)).status == "busy"
+
+    async def test_a_run_that_was_handed_over_is_like_any_other_that_runs(
+        self, stores: Stores, clock: OwnedClock
+    ) -> None:
+        for lease in await self.handed(stores, new_run(clock, new_id())):
+            later = await add_run(stores, clock, lease.run.thread_id)
+            assert await self.claimed(stores) == [], "two at once on a thread"
+            await self.expire(stores, clock)
+            again = await take(stores, lease.run)
+            assert (again.token, again.run.attempt) == (lease.token + 1, 2)
+            with pytest.raises(LeaseLostError):
+                await stores.queue.finish(lease, new_outcome())
+            await stores.queue.finish(again, new_outcome())
+            assert await self.claimed(stores) == [later.run_id]
+
+    async def test_what_cannot_be_claimed_is_not_handed_over(self, stores: Stores, clock: OwnedClock) -> None:
+        busy = await add_running(stores, clock)
+        waiting = await add_run(stores, clock)
+        thread = await add_thread(stores, clock)
+        for run in (
+            new_run(clock, busy.run.thread_id),
+            new_run(clock, waiting.thread_id),
+            new_run(clock, busy.run.thread_id, multitask_strategy="interrupt"),
+            new_run(clock, new_id(), due_at=clock() + timedelta(seconds=5)),
+        ):
+            assert list(await self.handed(stores, run)) == []
+        async with stores.threads.hold(thread.thread_id, scope=EVERYTHING):
+            assert list(await self.handed(stores, new_run(clock, thread.thread_id))) == []
+
+    async def test_nobody_gets_a_run_without_a_slot_or_when_no_longer_there(
+        self, stores: Stores, clock: OwnedClock
+    ) -> None:
+        run = new_run(clock, new_id())
+        assert list(await self.handed(stores, run, slots=0)) == []
+        gone = Ready()
+        with stores.queue.stand_by(gone):
+            """It leaves before anything is created."""
+        other = await add_run(stores, clock)
+        assert (gone.slots, gone.leases) == (1, [])
+        assert await self.claimed(stores) == [run.run_id, other.run_id]
+
+    async def test_a_refused_run_gives_the_slot_back(self, stores: Stores, clock: OwnedClock) -> None:
+        busy = await add_running(stores, clock)
+        for refused, error in (
+            (replace(busy.run, status="pending", attempt=0), ConflictError),
+            (new_run(clock, busy.run.thread_id, multitask_strategy="reject"), ConflictError),
+            (new_run(clock, new_id()), NotFoundError),
+        ):
+            ready = Ready()
+            with stores.queue.stand_by(ready), pytest.raises(error):
+                await stores.runs.create(refused, create_thread=None, thread_config={}, scope=EVERYTHING)
+            assert (ready.slots, ready.leases) == (1, [])
 
     # ---------------------------------------------------------------- renew
 
@@ -541,25 +647,34 @@ class RunQueueMachine(RuleBasedStateMachine):
         strategy=st.sampled_from(["enqueue", "enqueue", "reject", "interrupt", "rollback"]),
         delay=st.sampled_from([None, None, 5, 60]),
     )
-    def create(self, thread_id: str, strategy: MultitaskStrategy, delay: int | None) -> None:
+    def create(self, thread_id: str, strategy: MultitaskStrategy, delay: int | None, slots: int = 0) -> None:
         thread = new_thread(self.clock, thread_id=thread_id)
         due_at = None if delay is None else self.clock() + timedelta(seconds=delay)
         run = new_run(self.clock, thread_id, multitask_strategy=strategy, due_at=due_at)
         inflight = self.inflight(thread_id)
         if strategy == "reject" and inflight:
             with pytest.raises(ConflictError):
-                self.host.run(self.admit(run, thread))
+                self.host.run(self.admit(run, thread, Ready(slots)))
             return
-        self.host.run(self.admit(run, thread))
+        ready = Ready(slots)
+        self.host.run(self.admit(run, thread, ready))
         self.existing.add(thread_id)
         self.run_ids.append(run.run_id)
         self.expected[run.run_id] = Expected(run=run)
         if strategy == "interrupt" or strategy == "rollback":
             for other in inflight:
                 self.expect_stop(other, strategy)
+        for lease in ready.leases:
+            assert run.run_id in self.claimable()
+            self.expect_claimed(lease)
 
-    async def admit(self, run: Run, thread: Thread) -> None:
-        await self.stores.runs.create(run, create_thread=thread, thread_config={}, scope=EVERYTHING)
+    @rule(thread_id=threads)
+    def create_while_somebody_stands_by(self, thread_id: str) -> None:
+        self.create(thread_id, "enqueue", None, slots=1)
+
+    async def admit(self, run: Run, thread: Thread, ready: Ready) -> None:
+        with self.stores.queue.stand_by(ready):
+            await self.stores.runs.create(run, create_thread=thread, thread_config={}, scope=EVERYTHING)
 
     @rule(pick=picks, action=st.sampled_from(["interrupt", "rollback"]))
     def cancel(self, pick: int, action: CancelAction) -> None:

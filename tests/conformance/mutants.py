@@ -27,6 +27,7 @@ from fast_graph.backends.memory.signals import MemorySignals
 from fast_graph.backends.memory.streams import Log, MemoryReader, MemoryStreams
 from fast_graph.backends.memory.table import Table
 from fast_graph.backends.memory.threads import MemoryThreads
+from fast_graph.backends.standby import Standby
 
 
 @dataclass(frozen=True)
@@ -586,8 +587,8 @@ THREADS = [
         "a hold holds all back",
         Schedule,
         "take",
-        "while self._ready and",
-        "while not any(lane.held for lane in self._lanes.values()) and self._ready and",
+        "while self._comes_up() and",
+        "while not any(lane.held for lane in self._lanes.values()) and self._comes_up() and",
         breaks="test_a_hold_holds_back_its_own_thread_only",
     ),
     Mutant(
@@ -1103,6 +1104,54 @@ RUNS = [
 
 QUEUE = [
     Mutant(
+        "nobody who stands by is asked",
+        MemoryRuns,
+        "_claim",
+        "offer is None or",
+        "True or",
+        breaks="test_whoever_stands_by_has_a_run_from_its_first_moment",
+    ),
+    Mutant(
+        "workers are called for a run that one has",
+        MemoryRuns,
+        "create",
+        "claimed=self._claim(run)",
+        "claimed=self._claim(run) and False",
+        breaks="test_whoever_stands_by_has_a_run_from_its_first_moment",
+    ),
+    Mutant(
+        "a run that is handed over leaves its lane free",
+        MemoryRuns,
+        "_claim",
+        "not ledger.schedule.take_one(run, now)",
+        "not ledger.schedule.take_one(run, now) or ledger.schedule.free(run.thread_id)",
+        breaks="test_a_run_that_was_handed_over_is_like_any_other_that_runs",
+    ),
+    Mutant(
+        "any run is handed over",
+        MemoryRuns,
+        "_claim",
+        "not ledger.schedule.take_one(run, now)",
+        "False",
+        breaks="test_what_cannot_be_claimed_is_not_handed_over",
+    ),
+    Mutant(
+        "whoever stood by once is asked for ever",
+        Standby,
+        "enlist",
+        "self._claimants.remove(claimant)",
+        "pass",
+        breaks="test_nobody_gets_a_run_without_a_slot_or_when_no_longer_there",
+    ),
+    Mutant(
+        "slots are asked for when it is known that none is needed",
+        MemoryRuns,
+        "create",
+        "if run.run_id in ledger.runs:",
+        "any(one.reserve() for one in ledger.standby._claimants)\n    if run.run_id in ledger.runs:",
+        breaks="test_a_refused_run_gives_the_slot_back",
+    ),
+    Mutant(
         "next_due tells of what is due",
         Schedule,
         "next_due",
@@ -1205,7 +1254,7 @@ QUEUE = [
     Mutant(
         "a run that is not due holds up its thread",
         Schedule,
-        "take",
+        "_comes_up",
         "if lane is not None and lane.head == place:",
         "if lane is not None and lane.head == place and all(entry[2] != thread_id for entry in self._delayed):",
         breaks="test_a_run_that_is_not_due_holds_nobody_up",

@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
 
 import orjson
 import pytest
 
 from fast_graph import MemoryBackend
 from fast_graph.backends.memory.backend import MemoryStores
+from fast_graph.backends.memory.queue import MemoryQueue
 from fast_graph.model.records import Run
+from fast_graph.storage.queue import Claimant
 from fast_graph.testing.clock import OwnedClock
 from fast_graph.testing.faults import Crash, LossySignals, faulty
 from tests.engine.scripted import (
@@ -163,9 +166,17 @@ async def test_a_run_that_lost_its_worker_too_often_ends_and_its_readers_are_tol
             assert (await server.thread()).status == "error"
 
 
+class Distant(MemoryQueue):
+    """Hands nothing over, as to a worker in another process."""
+
+    def stand_by(self, claimant: Claimant) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
 async def test_a_lost_doorbell_costs_no_more_than_a_poll(stores: MemoryStores) -> None:
     signals = LossySignals(stores.signals)
     stores.signals = signals  # type: ignore[assignment] # another one of the port
+    stores.queue = Distant(stores.ledger)
     async with house(chain(a=note("a")), stores=stores, poll=SOON) as server:
         assert await server.wait() == {"log": ["a"]}
         assert signals.lost

@@ -10,6 +10,7 @@ from typing import Any
 
 from fast_graph.backends.memory.schedule import Schedule
 from fast_graph.backends.memory.table import Table
+from fast_graph.backends.standby import Standby
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import CapacityError, LeaseLostError, NotFoundError
 from fast_graph.model.lifecycle import CancelAction
@@ -61,6 +62,7 @@ class Ledger:
         self.tokens: dict[str, int] = {}
         self.wishes: dict[str, Wish] = {}
         self.schedule = Schedule()
+        self.standby = Standby()
         self._inflight_count = 0
 
     def thread(self, thread_id: str, scope: Scope) -> Thread:

@@ -1,11 +1,13 @@
 """The queue in memory."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
 from fast_graph.backends.memory.ledger import Ledger
 from fast_graph.model.records import Lease, Outcome, Renewal, Run, dead_letter
+from fast_graph.storage.queue import Claimant
 
 
 class MemoryQueue:
@@ -13,6 +15,9 @@ class MemoryQueue:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+
+    def stand_by(self, claimant: Claimant) -> AbstractContextManager[None]:
+        return self._ledger.standby.enlist(claimant)
 
     async def claim(self, worker: str, *, limit: int, lease_for: timedelta) -> Sequence[Lease]:
         now = self._ledger.clock()

@@ -40,7 +40,15 @@ class MemoryRuns:
         ledger.add_run(run)
         displaced = self._displace(inflight, run)
         self._mark_busy(run, thread_config)
-        return Created(run=run, displaced=displaced)
+        return Created(run=run, displaced=displaced, claimed=self._claim(run))
+
+    def _claim(self, run: Run) -> bool:
+        ledger, now = self._ledger, self._ledger.clock()
+        with ledger.standby.offer(run) as offer:
+            if offer is None or not ledger.schedule.take_one(run, now):
+                return False
+            offer.lease = ledger.claim(run.run_id, offer.worker, offer.until(now))
+        return True
 
     def _displace(self, inflight: Sequence[Run], run: Run) -> Sequence[Run]:
         action = run.multitask_strategy

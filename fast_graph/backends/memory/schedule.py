@@ -69,12 +69,10 @@ class Schedule:
         """Start the oldest runs that may start, at most ``limit``."""
         self._wake(now)
         taken: list[str] = []
-        while self._ready and len(taken) < limit:
+        while self._comes_up() and len(taken) < limit:
             place, thread_id = heappop(self._ready)
-            lane = self._lanes.get(thread_id)
-            if lane is not None and lane.head == place:
-                self._start(lane, place)
-                taken.append(place[1])
+            self._start(self._lanes[thread_id], place)
+            taken.append(place[1])
         return taken
 
     def take_one(self, run: Run, now: datetime) -> bool:
@@ -85,6 +83,7 @@ class Schedule:
         if lane is None or lane.head != place:
             return False
         self._start(lane, place)
+        self._comes_up()
         return True
 
     def free(self, thread_id: str) -> None:
@@ -111,6 +110,16 @@ class Schedule:
         while self._delayed and self._delayed[0][0] <= now:
             _, place, thread_id = heappop(self._delayed)
             self._join(place, thread_id)
+
+    def _comes_up(self) -> bool:
+        """Whether any run may start. It is the first of ``_ready`` then: what heads no lane any more is dropped."""
+        while self._ready:
+            place, thread_id = self._ready[0]
+            lane = self._lanes.get(thread_id)
+            if lane is not None and lane.head == place:
+                return True
+            heappop(self._ready)
+        return False
 
     def _join(self, place: Place, thread_id: str) -> None:
         lane = self._lanes.setdefault(thread_id, Lane())

@@ -1,6 +1,7 @@
 """The queue in PostgreSQL: claiming and finishing in one statement each, without SQLAlchemy's share."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any
 
@@ -12,16 +13,22 @@ from fast_graph.backends.sql.database import Database
 from fast_graph.backends.sql.queue import RUNNING_AS, SqlQueue, expect_held, run_changes, thread_changes
 from fast_graph.backends.sql.settling import settled_values
 from fast_graph.backends.sql.tables import runs, threads
+from fast_graph.backends.standby import Standby
 from fast_graph.model.clock import Clock
 from fast_graph.model.records import Lease, Outcome
+from fast_graph.storage.queue import Claimant
 
 
 class PostgresQueue(SqlQueue):
     """The thread's row is locked first, then the run's, as everywhere."""
 
-    def __init__(self, database: Database, direct: Direct, clock: Clock) -> None:
+    def __init__(self, database: Database, direct: Direct, standby: Standby, clock: Clock) -> None:
         super().__init__(database, clock)
         self._direct = direct
+        self._standby = standby
+
+    def stand_by(self, claimant: Claimant) -> AbstractContextManager[None]:
+        return self._standby.enlist(claimant)
 
     async def _rows(self, statement: ReturningUpdate[Any], values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         return await self._direct.fetch(_prepared(statement), values)

@@ -1,12 +1,13 @@
 """Runs in PostgreSQL: the usual creation in one statement, without SQLAlchemy's share."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 import asyncpg
-from sqlalchemy import bindparam, insert, select, true, update
+from sqlalchemy import CTE, ColumnElement, Integer, and_, bindparam, case, insert, or_, select, true, update
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.types import TypeEngine
 
 from fast_graph.backends.postgres.direct import Direct, Prepared
 from fast_graph.backends.sql.database import Database
@@ -15,36 +16,55 @@ from fast_graph.backends.sql.runs import SHARED_METADATA, SqlRuns
 from fast_graph.backends.sql.tables import runs, threads
 from fast_graph.backends.sql.types import Json as JsonColumn
 from fast_graph.backends.sql.types import Moment
+from fast_graph.backends.standby import Offer, Standby
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import ConflictError, NotFoundError
-from fast_graph.model.records import Created, Json, Run, Scope, Thread
+from fast_graph.model.records import Created, Json, Lease, Run, Scope, Thread
+
+FIRST = 1
+"""The token of a run that is claimed as it is created, and the number of that attempt."""
 
 
 class PostgresRuns(SqlRuns):
     """A run that displaces no other needs one round trip: the thread's row has all that decides."""
 
-    def __init__(self, database: Database, direct: Direct, clock: Clock) -> None:
+    def __init__(self, database: Database, direct: Direct, standby: Standby, clock: Clock) -> None:
         super().__init__(database, clock)
         self._direct = direct
+        self._standby = standby
 
     async def create(self, run: Run, *, create_thread: Thread | None, thread_config: Json, scope: Scope) -> Created:
-        if scope or run.multitask_strategy in ("interrupt", "rollback"):
+        if scope:
             return await super().create(run, create_thread=create_thread, thread_config=thread_config, scope=scope)
-        creation = _creation(exclusive=run.multitask_strategy == "reject", makes_thread=create_thread is not None)
+        with self._standby.offer(run) as offer:
+            created = await self._create(run, create_thread, thread_config, offer)
+        if created:
+            return Created(run=run, claimed=offer is not None and offer.lease is not None)
+        if run.multitask_strategy in ("interrupt", "rollback"):  # there are runs that it displaces
+            return await super().create(run, create_thread=create_thread, thread_config=thread_config, scope=scope)
+        async with self._database.statement() as connection:
+            await self._refuse(connection, run, scope)
+        return Created(run=run)
+
+    async def _create(self, run: Run, create_thread: Thread | None, config: Json, offer: Offer | None) -> bool:
+        """Whether the thread took the run; if it was claimed at once, the offer has the lease."""
+        now = self._clock()
         shared = {key: run.metadata[key] for key in SHARED_METADATA if key in run.metadata}
-        values = {"thread_id": run.thread_id, "config": thread_config, "shared": shared, "now": self._clock()}
+        values = {"thread_id": run.thread_id, "config": config, "shared": shared, "now": now}
         values |= {f"run_{name}": value for name, value in RUNS.values(run).items()}
+        values |= {"worker": offer and offer.worker, "lease_until": offer and offer.until(now)}
         if create_thread is not None:
             values |= {f"made_{name}": value for name, value in THREADS.values(create_thread).items()}
             values["made_metadata"] = {**create_thread.metadata, **shared}
+        creation = _creation(alone=run.multitask_strategy != "enqueue", makes_thread=create_thread is not None)
         try:
             created = await self._direct.fetch(creation, values)
         except asyncpg.UniqueViolationError as error:
             raise ConflictError(f"Run {run.run_id} already exists") from error
-        if not created:
-            async with self._database.statement() as connection:
-                await self._refuse(connection, run, scope)
-        return Created(run=run)
+        if created and offer is not None and created[0][0] == "running":
+            claimed = replace(run, status="running", attempt=FIRST, updated_at=now)
+            offer.lease = Lease(run=claimed, worker=offer.worker, token=FIRST, expires_at=offer.until(now))
+        return bool(created)
 
     async def get(self, run_id: str, *, thread_id: str | None, scope: Scope) -> Run:
         if scope:
@@ -62,14 +82,17 @@ def _lookup() -> Prepared:
 
 
 @cache
-def _creation(*, exclusive: bool, makes_thread: bool) -> Prepared:
-    """Make the thread busy with one run more, perhaps having made it, and add the run's row if that was possible."""
+def _creation(*, alone: bool, makes_thread: bool) -> Prepared:
+    """Make the thread busy with one run more, perhaps having made it, and add the run's row if that was possible.
+
+    ``alone`` is only without others in flight. The row is a worker's at once if one is named and nothing is before it.
+    """
     config, now = bindparam("config", type_=JsonColumn), bindparam("now", type_=Moment)
     shared = bindparam("shared", type_=JsonColumn)
     busy = {"status": "busy", "config": config, "updated_at": now}
     metadata = threads.c.metadata.op("||")(shared)
     changes = {**busy, "metadata": metadata, "inflight": threads.c.inflight + 1}
-    admits = threads.c.inflight == 0 if exclusive else true()
+    admits = threads.c.inflight == 0 if alone else true()
     if makes_thread:
         made = {column.name: bindparam(f"made_{column.name}", type_=column.type) for column in THREADS.columns}
         inserted = postgresql.insert(threads).values({**made, **busy, "inflight": 1})
@@ -78,11 +101,24 @@ def _creation(*, exclusive: bool, makes_thread: bool) -> Prepared:
         )
     else:
         occupying = update(threads).where(threads.c.thread_id == bindparam("thread_id"), admits).values(changes)
-    occupied = occupying.returning(threads.c.thread_id).cte("occupied")
-    names = [column.name for column in RUNS.columns]
-    row = select(*(_column(f"run_{name}", runs.c[name].type) for name in names)).select_from(occupied)
-    return Prepared(insert(runs).from_select(names, row).returning(runs.c.place))
+    occupied = occupying.returning(threads.c.inflight, threads.c.held_until).cte("occupied")
+    row = _row(occupied)
+    adding = insert(runs).from_select([column.name for column in row], select(*row).select_from(occupied))
+    return Prepared(adding.returning(runs.c.status))
 
 
-def _column(name: str, kind: TypeEngine[Any]) -> Any:
-    return bindparam(name, type_=kind).label(name)
+def _row(occupied: CTE) -> Sequence[ColumnElement[Any]]:
+    """The new row's columns; those that a claim sets depend on whether it is one."""
+    given = {column.name: bindparam(f"run_{column.name}", type_=column.type) for column in RUNS.columns}
+    worker, until = bindparam("worker", type_=runs.c.worker.type), bindparam("lease_until", type_=Moment)
+    is_free = or_(occupied.c.held_until.is_(None), occupied.c.held_until <= bindparam("now", type_=Moment))
+    is_claimed = and_(worker.is_not(None), occupied.c.inflight == 1, is_free)
+    first = bindparam("first", FIRST, type_=Integer)
+    claim = {
+        "status": case((is_claimed, "running"), else_=given["status"]),
+        "attempt": case((is_claimed, first), else_=given["attempt"]),
+        "token": case((is_claimed, first), else_=0),
+        "worker": case((is_claimed, worker)),
+        "lease_until": case((is_claimed, until)),
+    }
+    return [value.label(name) for name, value in {**given, **claim}.items()]

@@ -1,6 +1,7 @@
 """The queue in a SQL database: a predicate over the rows of runs."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Any, cast
@@ -30,6 +31,7 @@ from fast_graph.backends.sql.types import Moment
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import LeaseLostError
 from fast_graph.model.records import Lease, Outcome, Renewal, StopWish, Wish, dead_letter
+from fast_graph.storage.queue import Claimant
 
 MOST_REAPED = 100
 """How many leases one call of ``reap`` takes back."""
@@ -92,6 +94,10 @@ class SqlQueue:
         self._database = database
         self._clock = clock
         self._claimed_at = clock()
+
+    def stand_by(self, claimant: Claimant) -> AbstractContextManager[None]:
+        """Nobody is asked: a file is not far away."""
+        return nullcontext()
 
     async def claim(self, worker: str, *, limit: int, lease_for: timedelta) -> Sequence[Lease]:
         self._claimed_at = now = self._clock()

@@ -60,7 +60,7 @@ class PostgresRedisStores(AbstractAsyncContextManager["PostgresRedisStores"]):
         self.queue = PostgresQueue(self._database, self._direct, standby, self._clock)
         self.streams = RedisStreams(self._link, backend.clock or system_clock, backend.streams)
         self.signals = RedisSignals(self._link)
-        self.checkpointer = PostgresCheckpointer(self._connections)
+        self.checkpointer = PostgresCheckpointer(self._connections, self._direct)
         self.scratch = MemoryCheckpointer()
         self.store = PostgresStore(self._connections, index=backend.index)
         self._open = AsyncExitStack()

@@ -6,52 +6,54 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from fast_graph.backends.postgres.direct import Written
+
 Place = tuple[str, str, str]
 """A checkpoint: its thread, its namespace, its id."""
 
 HELD = """
 WITH held AS (
-    SELECT 1 FROM fast_graph_runs WHERE run_id = %(run_id)s AND token = %(token)s AND status = 'running' FOR SHARE
+    SELECT 1 FROM fast_graph_runs WHERE run_id = %(run_id)s::text AND token = %(token)s AND status = 'running' FOR SHARE
 )"""
 ANYWAY = "WITH held AS (SELECT 1)"
 STORE = """,
 new_blobs AS (
     INSERT INTO checkpoint_blobs (thread_id, checkpoint_ns, channel, version, type, blob)
     SELECT b.* FROM held, unnest(
-        %(b_thread)b::text[], %(b_ns)b::text[], %(b_channel)b::text[], %(b_version)b::text[], %(b_type)b::text[],
-        %(b_blob)b::bytea[]
+        %(b_thread)s::text[], %(b_ns)s::text[], %(b_channel)s::text[], %(b_version)s::text[], %(b_type)s::text[],
+        %(b_blob)s::bytea[]
     ) AS b ON CONFLICT DO NOTHING
 ),
 new_checkpoints AS (
     INSERT INTO checkpoints (thread_id, checkpoint_ns, checkpoint_id, parent_checkpoint_id, checkpoint, metadata)
     SELECT c.thread_id, c.checkpoint_ns, c.checkpoint_id, c.parent_id, c.checkpoint::jsonb, c.metadata::jsonb
     FROM held, unnest(
-        %(c_thread)b::text[], %(c_ns)b::text[], %(c_id)b::text[], %(c_parent)b::text[], %(c_checkpoint)b::text[],
-        %(c_metadata)b::text[]
+        %(c_thread)s::text[], %(c_ns)s::text[], %(c_id)s::text[], %(c_parent)s::text[], %(c_checkpoint)s::text[],
+        %(c_metadata)s::text[]
     ) AS c (thread_id, checkpoint_ns, checkpoint_id, parent_id, checkpoint, metadata)
     ON CONFLICT (thread_id, checkpoint_ns, checkpoint_id)
     DO UPDATE SET checkpoint = EXCLUDED.checkpoint, metadata = EXCLUDED.metadata
 ),
 others AS (
-    SELECT p.* FROM held, unnest(%(p_thread)b::text[], %(p_ns)b::text[], %(p_id)b::text[])
+    SELECT p.* FROM held, unnest(%(p_thread)s::text[], %(p_ns)s::text[], %(p_id)s::text[])
         AS p (thread_id, checkpoint_ns, checkpoint_id)
     JOIN checkpoints c USING (thread_id, checkpoint_ns, checkpoint_id)
-    WHERE c.metadata ->> 'run_id' IS DISTINCT FROM %(run_id)s
+    WHERE c.metadata ->> 'run_id' IS DISTINCT FROM %(run_id)s::text
 ),
 old_undo AS (
-    DELETE FROM fast_graph_undo u USING others o WHERE u.thread_id = o.thread_id AND u.run_id <> %(run_id)s
+    DELETE FROM fast_graph_undo u USING others o WHERE u.thread_id = o.thread_id AND u.run_id <> %(run_id)s::text
 ),
 new_undo AS (
     INSERT INTO fast_graph_undo (run_id, thread_id, checkpoint_ns, checkpoint_id, writes)
-    SELECT %(run_id)s, o.*, (
+    SELECT %(run_id)s::text, o.*, (
         SELECT coalesce(jsonb_agg(to_jsonb(w)), '[]') FROM checkpoint_writes w
         WHERE w.thread_id = o.thread_id AND w.checkpoint_ns = o.checkpoint_ns AND w.checkpoint_id = o.checkpoint_id
     ) FROM others o ON CONFLICT DO NOTHING
 ),
 writes AS (
     SELECT w.* FROM held, unnest(
-        %(w_thread)b::text[], %(w_ns)b::text[], %(w_id)b::text[], %(w_task)b::text[], %(w_idx)s::int[],
-        %(w_path)b::text[], %(w_channel)b::text[], %(w_type)b::text[], %(w_blob)b::bytea[], %(w_replaces)s::bool[]
+        %(w_thread)s::text[], %(w_ns)s::text[], %(w_id)s::text[], %(w_task)s::text[], %(w_idx)s::int[],
+        %(w_path)s::text[], %(w_channel)s::text[], %(w_type)s::text[], %(w_blob)s::bytea[], %(w_replaces)s::bool[]
     ) AS w (thread_id, checkpoint_ns, checkpoint_id, task_id, idx, task_path, channel, type, blob, replaces)
 ),
 replacing AS (
@@ -71,12 +73,12 @@ adding AS (
 )
 SELECT count(*) AS held FROM held"""
 
-STORE_HELD = HELD + STORE
+STORE_HELD = Written(HELD + STORE)
 """Stores a batch if the run is still held under that token, and answers 1; else it stores nothing, and answers 0.
 
 All parts see the database as it was before, so what is kept to be undone are the writes of then.
 """
-STORE_ANYWAY = ANYWAY + STORE
+STORE_ANYWAY = Written(ANYWAY + STORE)
 """The same, for those who hold no lease."""
 
 

@@ -20,6 +20,7 @@ from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 from fast_graph.backends.postgres import batch as rows
 from fast_graph.backends.postgres.batch import Batch, Place, is_plain, to_json
+from fast_graph.backends.postgres.direct import Direct
 from fast_graph.backends.postgres.held_back import LINGER, HeldBack
 from fast_graph.backends.postgres.pool import Connections
 from fast_graph.backends.sql.types import storable
@@ -119,9 +120,10 @@ class PostgresCheckpointer(Checkpointer, BasePostgresSaver):
     the database is away, runs wait for it for a minute; everybody else gets UnavailableError.
     """
 
-    def __init__(self, connections: Connections, *, linger: float = LINGER) -> None:
+    def __init__(self, connections: Connections, direct: Direct, *, linger: float = LINGER) -> None:
         super().__init__()
         self._connections = connections
+        self._direct = direct
         self._held_back = HeldBack(self._store_held, linger=linger)
 
     async def __aenter__(self) -> Self:
@@ -234,12 +236,13 @@ class PostgresCheckpointer(Checkpointer, BasePostgresSaver):
             await self._held_back.add(batch, where["run_id"], token, at_once=at_once)
             return
         await self._held_back.settle(where["thread_id"], None, within=IMPATIENCE)
-        await self._connections.reach(lambda: self._execute(rows.STORE_ANYWAY, batch.parameters(run_id, None)))
+        parameters = batch.parameters(run_id, None)
+        await self._connections.reach(lambda: self._direct.fetch(rows.STORE_ANYWAY, parameters))
 
     async def _store_held(self, batch: Batch, run_id: str, token: int) -> None:
         parameters = batch.parameters(run_id, token)
-        [row] = await self._connections.insist(lambda: self._execute(rows.STORE_HELD, parameters))
-        if not row["held"]:
+        [[held]] = await self._connections.insist(lambda: self._direct.fetch(rows.STORE_HELD, parameters))
+        if not held:
             raise LeaseLostError(f"The lease of run {run_id} is lost: its checkpoints are not written")
 
     async def _execute(self, statement: str, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -1,12 +1,13 @@
 """The driver by itself, for the few statements that every run needs.
 
-SQLAlchemy writes them, once. What it does for each execution would cost ten times what the driver does.
+SQLAlchemy writes most of them, once. What it does for each execution would cost ten times what the driver does.
 """
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
@@ -28,8 +29,41 @@ UNREACHABLE = (
 )
 
 
+PARAMETER = re.compile(r"%\((\w+)\)s")
+"""A parameter of a statement that was written by hand."""
+
+
+class Statement(Protocol):
+    """What is executed: a text with numbered parameters."""
+
+    text: str
+
+    def arguments(self, values: Mapping[str, Any]) -> Sequence[Any]:
+        """The values in their places, as the driver takes them."""
+        ...
+
+    def row(self, record: asyncpg.Record) -> Sequence[Any]:
+        """The columns of a row that it returns."""
+        ...
+
+
+class Written:
+    """A statement that was written by hand, with parameters like ``%(name)s``; values are the driver's own types."""
+
+    def __init__(self, text: str) -> None:
+        self._names = list(dict.fromkeys(PARAMETER.findall(text)))
+        numbers = {name: f"${number}" for number, name in enumerate(self._names, 1)}
+        self.text = PARAMETER.sub(lambda found: numbers[found[1]], text)
+
+    def arguments(self, values: Mapping[str, Any]) -> Sequence[Any]:
+        return [values[name] for name in self._names]
+
+    def row(self, record: asyncpg.Record) -> Sequence[Any]:
+        return tuple(record)
+
+
 class Prepared:
-    """A statement with named parameters, compiled."""
+    """A statement of SQLAlchemy's with named parameters, compiled; rows are as SQLAlchemy would return them."""
 
     def __init__(self, statement: Select[Any] | UpdateBase) -> None:
         compiled = statement.compile(dialect=DIALECT)
@@ -41,12 +75,10 @@ class Prepared:
         self._results = [column.type.dialect_impl(DIALECT).result_processor(DIALECT, None) for column in columns]
 
     def arguments(self, values: Mapping[str, Any]) -> Sequence[Any]:
-        """The values in their places, as the driver takes them."""
         given = {**self._fixed, **values}
         return [given[name] if process is None else process(given[name]) for name, process in self._parameters]
 
     def row(self, record: asyncpg.Record) -> Sequence[Any]:
-        """A row as SQLAlchemy would return it."""
         return [
             value if process is None else process(value) for value, process in zip(record, self._results, strict=True)
         ]
@@ -76,7 +108,7 @@ class Direct:
     ) -> None:
         self._pool.terminate()
 
-    async def fetch(self, statement: Prepared, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
         """Execute a statement. Raises UnavailableError."""
         arguments = statement.arguments(values)
         async with self._connection() as connection:

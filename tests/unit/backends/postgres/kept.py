@@ -8,6 +8,8 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 
 from fast_graph.backends.postgres.checkpoints import PostgresCheckpointer
+from fast_graph.backends.postgres.direct import Direct
+from fast_graph.backends.postgres.engine import PostgresOptions
 from fast_graph.backends.postgres.held_back import LINGER
 from fast_graph.backends.postgres.items import PostgresStore
 from fast_graph.backends.postgres.pool import Connections
@@ -31,9 +33,13 @@ class Kept:
 
     async def sql(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """The rows that a statement of the test gives."""
-        async with self.connections.pool.connection() as connection:
-            cursor = await connection.execute(statement, values)
-            return await cursor.fetchall() if cursor.description else []
+
+        async def asking() -> list[dict[str, Any]]:
+            async with self.connections.pool.connection() as connection:
+                cursor = await connection.execute(statement, values)
+                return await cursor.fetchall() if cursor.description else []
+
+        return await self.connections.reach(asking)
 
     async def count(self, table: str) -> int:
         """How many rows are in the table."""
@@ -56,8 +62,9 @@ class Kept:
 async def kept_in(url: str, *, linger: float = LINGER, size: int = 4, patience: float = 60.0) -> AsyncIterator[Kept]:
     """All of it, open."""
     connections = Connections(url, size=size, patience=patience)
-    kept = Kept(connections, PostgresCheckpointer(connections, linger=linger), PostgresStore(connections))
-    async with kept.connections, kept.checkpointer:
+    direct = Direct(PostgresOptions(url=url, pool_size=size))
+    kept = Kept(connections, PostgresCheckpointer(connections, direct, linger=linger), PostgresStore(connections))
+    async with direct, kept.connections, kept.checkpointer:
         await kept.checkpointer.setup()
         await kept.store.setup()
         await kept.sql(RUNS)

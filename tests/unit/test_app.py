@@ -57,8 +57,8 @@ def test_a_name_that_cannot_be_served_is_refused(name: Any) -> None:
     refused("name", graph_factory=lambda: {name: compiled()})
 
 
-def test_auth_is_refused_rather_than_ignored() -> None:
-    refused("auth is not supported by this version", GRAPHS, auth=object())
+def test_auth_that_nobody_understands_is_refused() -> None:
+    refused("give a langgraph_sdk.Auth, a function, or Depends", GRAPHS, auth=object())
 
 
 def test_a_lifespan_goes_by_its_own_name() -> None:

@@ -10,11 +10,11 @@ import orjson
 from fastapi import Response
 from langgraph.store.base import Item, SearchItem
 
+from fast_graph.graphs.config import USER_KEY
 from fast_graph.graphs.serde import decode, encode
 from fast_graph.model.errors import InvalidError
 from fast_graph.model.records import Assistant, Json, Page, Run, Thread
 
-USER_KEY = "langgraph_auth_user"
 EXTRACT_ROOTS = ("config", "interrupts", "metadata", "values")
 
 

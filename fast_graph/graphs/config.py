@@ -19,6 +19,9 @@ CHECKPOINT_KEYS = ("checkpoint_id", "checkpoint_ns", "checkpoint_map")
 OWNERS = ("run_id", "thread_id")
 START_KEYS = ("update", "resume", "goto")
 
+USER_KEY = "langgraph_auth_user"
+"""Where graphs find who sent the request. Clients are not shown it: it may hold more than they should know."""
+
 RESERVED = ("__pregel_", "__fast_graph_", "langgraph_auth_")
 """How keys of the configurable begin that are never a client's to set: LangGraph and FastGraph pass their own there."""
 
@@ -34,7 +37,7 @@ def user_keys(user: User | None) -> Json:
         return {}
     return {
         "user_id": user.identity,
-        "langgraph_auth_user": {key: value for key, value in user.items() if _has_json_form(value)},
+        USER_KEY: {key: value for key, value in user.items() if _has_json_form(value)},
         "langgraph_auth_user_id": user.identity,
         "langgraph_auth_permissions": list(user.permissions),
     }
@@ -56,8 +59,8 @@ def reading_config(config: Json, user: User | None, **places: str) -> RunnableCo
 
 def _met(configurable: Json) -> dict[str, Any]:
     """The same, with the user as graphs meet one, rather than as one is stored."""
-    user = configurable.get("langgraph_auth_user")
-    return {**configurable, "langgraph_auth_user": User(user)} if user is not None else dict(configurable)
+    user = configurable.get(USER_KEY)
+    return {**configurable, USER_KEY: User(user)} if user is not None else dict(configurable)
 
 
 def run_config(run: Run, kwargs: Json) -> RunnableConfig:

@@ -113,7 +113,8 @@ async def test_a_public_key_is_no_secret() -> None:
 
 @pytest.mark.parametrize("missing", ["exp", "sub"])
 async def test_a_token_that_lacks_what_counts_is_refused(missing: str) -> None:
-    await refused("not valid", token(**{missing: None}))
+    without: dict[str, Any] = {missing: None}
+    await refused("not valid", token(**without))
 
 
 @pytest.mark.parametrize("text", ["x", "a.b.c", "...", "\xe4.\xe4.\xe4"])

@@ -69,7 +69,7 @@ def run_config(run: Run, kwargs: Json) -> RunnableConfig:
     # LangGraph tells by these whose a checkpoint is, and prefers what the metadata says.
     given = {key: value for key, value in config.get("metadata", {}).items() if key not in OWNERS}
     config["metadata"] = {**given, "run_attempt": run.attempt}
-    config["configurable"] = _met(config["configurable"])
+    config["configurable"] = _met(config.get("configurable", {}))
     config["run_id"] = _run_id(run.run_id)
     return cast(RunnableConfig, config)
 

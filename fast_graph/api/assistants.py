@@ -63,9 +63,10 @@ class AssistantRoutes:
 
     async def delete(self, request: Request, assistant_id: str, delete_threads: bool = False) -> Response:
         """Remove an assistant; on request, the threads it ran on last, too."""
-        caller = caller_of(request)
-        theirs = await self._assistants.delete(caller, path_id(assistant_id))
-        for thread_id in theirs if delete_threads else ():
+        caller, reference = caller_of(request), path_id(assistant_id)
+        theirs = await self._assistants.threads_of(caller, reference) if delete_threads else ()
+        await self._assistants.delete(caller, reference)
+        for thread_id in theirs:
             with contextlib.suppress(NotFoundError, ForbiddenError):
                 await self._threads.delete(caller, thread_id)
         return no_content()

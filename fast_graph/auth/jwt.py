@@ -167,6 +167,7 @@ class Tokens:
 def _user(claims: Mapping[str, Any]) -> Mapping[str, Any]:
     """The claims, and what they say in the words of a user."""
     scopes, permissions = claims.get("scope"), claims.get("permissions")
-    granted = [*(scopes.split() if isinstance(scopes, str) else ()), *(permissions or ())]
+    granted = scopes.split() if isinstance(scopes, str) else []
+    granted += permissions if isinstance(permissions, list) else []
     name = claims.get("name") or claims["sub"]
     return {**claims, "identity": claims["sub"], "display_name": name, "permissions": granted}

@@ -169,15 +169,18 @@ class Assistants:
         scope = await self._policy.authorize(caller, "assistants", "update", value)
         return await self._store.set_latest(assistant_id, version, scope=scope)
 
-    async def delete(self, caller: Caller, reference: str) -> Sequence[str]:
-        """Remove it; the ids of the caller's threads whose last run was its."""
+    async def delete(self, caller: Caller, reference: str) -> None:
+        """Remove it."""
         assistant_id = self.id_of(reference)
         scope = await self._policy.authorize(caller, "assistants", "delete", {"assistant_id": assistant_id})
-        value = {"metadata": {"assistant_id": assistant_id}}
-        threads_scope = await self._policy.authorize(caller, "threads", "search", value)
         await self._store.delete(assistant_id, scope=scope)
+
+    async def threads_of(self, caller: Caller, reference: str) -> Sequence[str]:
+        """The ids of the caller's threads whose last run was its."""
+        value = {"metadata": {"assistant_id": self.id_of(reference)}}
+        scope = await self._policy.authorize(caller, "threads", "search", value)
         theirs = ThreadQuery(metadata=value["metadata"], limit=100_000)
-        return [thread.thread_id for thread in (await self._threads.search(theirs, scope=threads_scope)).rows]
+        return [thread.thread_id for thread in (await self._threads.search(theirs, scope=scope)).rows]
 
     async def drawing(self, caller: Caller, reference: str, *, xray: int | bool) -> Json:
         """The graph's nodes and edges."""

@@ -142,6 +142,20 @@ async def test_a_key_says_who_asks(serve: Serve) -> None:
     assert (wrong.status_code, wrong.json()) == (401, {"detail": "The API key is not valid"})
 
 
+@covers("access.store")
+async def test_identities_that_begin_alike_share_no_items(serve: Serve) -> None:
+    lookalikes = ["al", "alice", "alice2", "al_ce", "al%", "*", "alice.x", "a"]
+    async with serve(lambda authorization: authorization) as client:
+        for name in lookalikes:
+            item = {"namespace": ["x"], "key": "k", "value": {"of": name}}
+            await client.put("/store/items", json=item, headers={"authorization": name})
+        for name in lookalikes:
+            headers = {"authorization": name}
+            found = (await client.post("/store/items/search", json={}, headers=headers)).json()["items"]
+            listed = (await client.post("/store/namespaces", json={"prefix": ["*"]}, headers=headers)).json()
+            assert ([item["value"] for item in found], len(listed["namespaces"])) == ([{"of": name}], 1)
+
+
 # What they may
 
 

@@ -66,6 +66,11 @@ async def test_the_claims_are_the_user() -> None:
     assert (caller.user.display_name, caller.user.team, caller.user["sub"]) == ("Alice", "blue", "alice")
 
 
+@pytest.mark.parametrize("odd", ["admin", 5, {"admin": True}])
+async def test_permissions_that_are_no_list_are_none(odd: Any) -> None:
+    assert (await known(token(permissions=odd, scope=["read"]))).permissions == ()
+
+
 async def test_an_expired_token_is_refused_but_for_the_leeway() -> None:
     late = token(exp=time.time() - 60)
     await refused("has expired", late)

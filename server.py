@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=os.environ.get("PORT") or "8000", help="port to listen on")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s:     %(message)s")
+    app.state.fast_graph.warn_if_exposed(options.host)
     # Clients that wait for long runs must not keep the server from stopping.
     uvicorn.run(app, host=options.host, port=options.port, access_log=False, timeout_graceful_shutdown=5)
 

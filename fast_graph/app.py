@@ -13,7 +13,7 @@ from starlette.routing import Match
 from fast_graph.api.routing import EncodedSlashes
 from fast_graph.graphs.registry import GraphSource
 from fast_graph.model.errors import ConfigurationError
-from fast_graph.runtime import GraphFactory, Runtime
+from fast_graph.runtime import Authentication, GraphFactory, Runtime
 from fast_graph.settings import Settings
 from fast_graph.storage.backend import Backend
 
@@ -34,7 +34,7 @@ def fastGraph(
     graph_factory: GraphFactory | None = None,
     backend: Backend | None = None,
     settings: Settings | None = None,
-    auth: object | None = None,
+    auth: Authentication | None = None,
     max_attempts: Mapping[str, int] | None = None,
     custom_lifespan: Lifespan | None = None,
     app: FastAPI | None = None,
@@ -49,7 +49,9 @@ def fastGraph(
         graph_factory: Called once; returns more graphs by name.
         backend: Where everything is kept; when left out, the environment says: memory, SQLite, or PostgreSQL and Redis.
         settings: In place of those read from the environment.
-        auth: Not supported by this version.
+        auth: Who sends a request, and what they may do: a ``langgraph_sdk.Auth`` object, an authenticate function as
+            such objects take them, or a FastAPI dependency as ``Depends(...)``. When left out, settings may ask for
+            tokens or API keys; see docs/auth.md.
         max_attempts: By graph, how often a run is tried whose worker is lost; 1 is at most once. Others are tried as
             often as ``FAST_GRAPH_MAX_ATTEMPTS`` says.
         custom_lifespan: A context manager around the server's whole life: entered before it starts, left after
@@ -60,8 +62,6 @@ def fastGraph(
     Raises:
         ConfigurationError: What is given cannot work together; the text says what to change.
     """
-    if auth is not None:
-        raise ConfigurationError("auth is not supported by this version: put the server behind a gateway that checks")
     if "lifespan" in fastapi_options:
         raise ConfigurationError("Pass the lifespan as custom_lifespan: the server has one of its own around it")
     if app is not None and fastapi_options:
@@ -73,6 +73,7 @@ def fastGraph(
         backend=backend,
         settings=settings,
         max_attempts=max_attempts,
+        auth=auth,
         docs_url=docs_url,
     )
     if app is None:

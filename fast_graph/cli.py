@@ -25,6 +25,7 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 
 from fast_graph import runtime
+from fast_graph.auth.keys import new_key
 from fast_graph.model.errors import ConfigurationError, FastGraphError
 from fast_graph.settings import Settings
 
@@ -88,6 +89,16 @@ FAST_GRAPH_MIGRATE=false.
 Examples:
   fast-graph migrate
   POSTGRE_DATABASE_URL=postgresql://me:secret@db/agents REDIS_HOST=redis fast-graph migrate
+"""
+
+KEY_HELP = """\
+Make an API key.
+
+Prints the key, and what the server needs to know of it: whose it is, and its hash.
+
+\b
+Examples:
+  fast-graph key alice
 """
 
 commands = typer.Typer(
@@ -194,6 +205,14 @@ def migrate() -> None:
     with _told_in_one_line():
         settings = Settings()
         print(asyncio.run(runtime.migrate(settings)))
+
+
+@commands.command(help=KEY_HELP)
+def key(identity: Annotated[str, typer.Argument(help="Whom the server takes the key's holder for.")]) -> None:
+    with _told_in_one_line():
+        made, entry = new_key(identity)
+        print(f"The key, which is kept nowhere: {made}")
+        print(f"Add to FAST_GRAPH_API_KEYS:     {entry}")
 
 
 def _set(**variables: object) -> None:
@@ -334,6 +353,7 @@ async def _serve(app: FastAPI, config: uvicorn.Config) -> None:
     with _signals_call(end):
         async with app.router.lifespan_context(app) as state:
             server.lifespan_state = state or {}
+            app.state.fast_graph.warn_if_exposed(config.host)
             if not app.state.fast_graph.settings.worker:
                 _warn_if_alone(app)
             with suppress(SystemExit):  # it cannot listen, and has logged why; the lifespan ends as it should

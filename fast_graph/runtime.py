@@ -5,23 +5,31 @@ import gc
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from importlib.metadata import version
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
-from fastapi import APIRouter
+from fastapi import APIRouter, params
+from langgraph_sdk import Auth
 from uuid_utils import uuid7
 
 from fast_graph.api.assistants import AssistantRoutes
+from fast_graph.api.guard import by_credentials, by_dependency
 from fast_graph.api.items import ItemRoutes
 from fast_graph.api.meta import MetaRoutes
+from fast_graph.api.routing import Guard
 from fast_graph.api.runs import RunRoutes
 from fast_graph.api.threads import ThreadRoutes
-from fast_graph.auth.policy import OpenPolicy
+from fast_graph.auth.jwt import FixedKey, Keys, KeySet, Tokens
+from fast_graph.auth.keys import ApiKeys, Either, parse_entries
+from fast_graph.auth.owners import OwnerPolicy
+from fast_graph.auth.policy import OpenPolicy, Policy
+from fast_graph.auth.sdk import AuthenticateFunction, SdkPolicy, authenticator_of
 from fast_graph.backends.memory.backend import MemoryBackend
 from fast_graph.backends.memory.ledger import Bounds
 from fast_graph.backends.postgres.engine import PostgresOptions
@@ -46,6 +54,12 @@ from fast_graph.storage.backend import Backend
 
 log = logging.getLogger("fast_graph")
 
+Authentication = Auth | params.Depends | Callable[..., Any]
+"""What says who sends a request: an SDK's object, a FastAPI dependency, or an authenticate function."""
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+"""Addresses that this machine alone reaches."""
+
 GraphFactory = Callable[[], Mapping[str, GraphSource]]
 
 
@@ -68,6 +82,7 @@ class Runtime:
         backend: Backend | None = None,
         settings: Settings | None = None,
         max_attempts: Mapping[str, int] | None = None,
+        auth: Authentication | None = None,
         docs_url: str | None = "/docs",
     ) -> None:
         """Put the parts together; nothing is started. Raises ConfigurationError for what cannot work."""
@@ -82,13 +97,14 @@ class Runtime:
             scratch=self.stores.scratch,
             store=self.stores.store,
         )
+        self._guard, self._policy = _door(auth, self.settings)
         self._build_services()
         self.worker = self._worker()
         self._docs_url = docs_url
         self._open = AsyncExitStack()
 
     def _build_services(self) -> None:
-        stores, policy = self.stores, OpenPolicy()
+        stores, policy = self.stores, self._policy
         self.assistants = Assistants(
             stores.assistants,
             stores.threads,
@@ -164,11 +180,16 @@ class Runtime:
 
     def add_routes(self, router: APIRouter) -> None:
         """Add the server's routes to a router, the busiest first."""
-        RunRoutes(self.runs, self.streams).add_to(router)
-        ThreadRoutes(self.threads, self.states).add_to(router)
-        ItemRoutes(self.items).add_to(router)
-        AssistantRoutes(self.assistants, self.threads).add_to(router)
+        RunRoutes(self.runs, self.streams).add_to(router, self._guard)
+        ThreadRoutes(self.threads, self.states).add_to(router, self._guard)
+        ItemRoutes(self.items).add_to(router, self._guard)
+        AssistantRoutes(self.assistants, self.threads).add_to(router, self._guard)
         MetaRoutes(self._docs_url, health=self.stores.health).add_to(router)
+
+    def warn_if_exposed(self, host: str) -> None:
+        """Log a warning if others than this machine reach the server at ``host``, and nobody asks who they are."""
+        if self._guard is None and host not in LOOPBACK:
+            log.warning("no authentication: whoever reaches %s can do everything (docs/auth.md says how to ask)", host)
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
@@ -201,6 +222,55 @@ class Runtime:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._open.aclose()
+
+
+def _door(auth: Authentication | None, settings: Settings) -> tuple[Guard | None, Policy]:
+    """What finds out who sends a request, and what says which rows exist for them."""
+    given, built_in = _given(auth), _built_in(settings)
+    if given is not None and built_in is not None:
+        raise ConfigurationError("auth says who sends a request, and so do FAST_GRAPH_JWT_* or FAST_GRAPH_API_KEYS")
+    guard = given or built_in
+    if guard is None and auth is not None:
+        raise ConfigurationError("The Auth object has no @auth.authenticate, and no setting says who sends a request")
+    if guard is None:
+        return None, OpenPolicy()
+    return guard, SdkPolicy(auth) if isinstance(auth, Auth) else OwnerPolicy(private_store=settings.private_store)
+
+
+def _given(auth: Authentication | None) -> Guard | None:
+    if isinstance(auth, Auth):
+        authenticator = authenticator_of(auth)
+        return None if authenticator is None else by_credentials(authenticator)
+    if isinstance(auth, params.Depends):
+        return by_dependency(auth)
+    if callable(auth):
+        return by_credentials(AuthenticateFunction(auth))
+    if auth is not None:
+        raise ConfigurationError(
+            f"auth is an object of type {type(auth).__name__}: give a langgraph_sdk.Auth, a function, or Depends(...)"
+        )
+    return None
+
+
+def _built_in(settings: Settings) -> Guard | None:
+    """By API key, by token, or by whichever of them a request brings."""
+    tokens, entries = _tokens(settings), parse_entries(settings.api_keys) if settings.api_keys is not None else ()
+    if tokens is None and not entries:
+        return None
+    if tokens is None or not entries:
+        return by_credentials(tokens or ApiKeys(entries))
+    return by_credentials(Either(ApiKeys(entries), tokens))
+
+
+def _tokens(settings: Settings) -> Tokens | None:
+    if settings.jwt_jwks_url:
+        keys: Keys = KeySet(settings.jwt_jwks_url, lifetime=settings.jwt_jwks_ttl, clock=time.monotonic)
+    elif settings.jwt_key:
+        keys = FixedKey(settings.jwt_key)
+    else:
+        return None
+    audience = [one.strip() for one in settings.jwt_audience.split(",")] if settings.jwt_audience else None
+    return Tokens(keys, issuer=settings.jwt_issuer, audience=audience, leeway=settings.jwt_leeway)
 
 
 async def migrate(settings: Settings) -> str:

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 SCHEMES = {
     "postgres_url": ("postgresql", "postgres", "postgresql+asyncpg", "postgresql+psycopg"),
     "redis_url": ("redis", "rediss", "unix"),
+    "jwt_jwks_url": ("https", "http"),
 }
 
 
@@ -88,6 +89,23 @@ class Settings(BaseSettings):
     stream_ttl: float = Field(default=120, ge=0)
     """How long the stream of a finished resumable run can still be read."""
 
+    jwt_key: str | None = Field(default=None, repr=False)
+    """Callers send JSON Web Tokens that this key signs: a public key in PEM, or a secret for HS256."""
+    jwt_jwks_url: str | None = None
+    """The same, with the keys that the issuer publishes at this URL, which may change at any time."""
+    jwt_jwks_ttl: float = Field(default=300, gt=0)
+    """How long published keys are taken to be good before they are read again."""
+    jwt_issuer: str | None = None
+    """Who must have issued a token (``iss``)."""
+    jwt_audience: str | None = None
+    """Whom a token must be for (``aud``); several are separated by commas, and one of them will do."""
+    jwt_leeway: float = Field(default=0, ge=0)
+    """How far the clocks of issuer and server may differ."""
+    api_keys: str | None = Field(default=None, repr=False)
+    """Callers send API keys: ``<identity>:<SHA-256 of the key>``, separated by commas, as ``fast-graph key`` makes."""
+    private_store: bool = True
+    """Whether callers, known by a token or key, reach only the store's namespaces below their own identity."""
+
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
     """Origins whose pages may use the API, separated by commas."""
 
@@ -102,7 +120,7 @@ class Settings(BaseSettings):
         """For a service named redis, Kubernetes sets REDIS_PORT by itself, to ``tcp://10.0.0.1:6379``."""
         return urlsplit(port).port if isinstance(port, str) and port.startswith("tcp://") else port
 
-    @field_validator("postgres_url", "redis_url")
+    @field_validator("postgres_url", "redis_url", "jwt_jwks_url")
     @classmethod
     def _has_scheme(cls, url: str | None, field: ValidationInfo) -> str | None:
         """What is refused is not repeated: it may carry a password."""
@@ -132,6 +150,14 @@ class Settings(BaseSettings):
                 "POSTGRE_DATABASE_URL names a PostgreSQL, but there is no Redis, which carries streams and signals: "
                 "set REDIS_HOST or REDIS_URL too, or remove POSTGRE_DATABASE_URL"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _one_source_of_keys(self) -> Self:
+        if self.jwt_key and self.jwt_jwks_url:
+            raise ValueError("FAST_GRAPH_JWT_KEY and FAST_GRAPH_JWT_JWKS_URL both name keys: remove one of them")
+        if (self.jwt_issuer or self.jwt_audience) and not (self.jwt_key or self.jwt_jwks_url):
+            raise ValueError("an issuer or audience of tokens is set, but no key: set FAST_GRAPH_JWT_JWKS_URL or _KEY")
         return self
 
     @model_validator(mode="after")

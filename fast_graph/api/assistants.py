@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, Response
 
 from fast_graph.api import requests
 from fast_graph.api.present import assistant_json, no_content, page_headers, reply, selected, version_json
-from fast_graph.api.routing import Routes, caller_of, path_id
-from fast_graph.model.errors import InvalidError, NotFoundError
+from fast_graph.api.routing import Guard, Routes, caller_of, path_id
+from fast_graph.model.errors import ForbiddenError, InvalidError, NotFoundError
 from fast_graph.model.queries import AssistantQuery
 from fast_graph.services.assistants import Assistants
 from fast_graph.services.threads import Threads
@@ -20,9 +20,9 @@ class AssistantRoutes:
         self._assistants = assistants
         self._threads = threads
 
-    def add_to(self, router: APIRouter) -> None:
+    def add_to(self, router: APIRouter, guard: Guard | None = None) -> None:
         """Add all of them, under their paths."""
-        routes = Routes(router, "assistants")
+        routes = Routes(router, "assistants", guard)
         one = "/assistants/{assistant_id}"
         routes.add("POST /assistants", self.create)
         routes.add("POST /assistants/search", self.search)
@@ -63,10 +63,11 @@ class AssistantRoutes:
 
     async def delete(self, request: Request, assistant_id: str, delete_threads: bool = False) -> Response:
         """Remove an assistant; on request, the threads it ran on last, too."""
-        caller = caller_of(request)
-        theirs = await self._assistants.delete(caller, path_id(assistant_id))
-        for thread_id in theirs if delete_threads else ():
-            with contextlib.suppress(NotFoundError):
+        caller, reference = caller_of(request), path_id(assistant_id)
+        theirs = await self._assistants.threads_of(caller, reference) if delete_threads else ()
+        await self._assistants.delete(caller, reference)
+        for thread_id in theirs:
+            with contextlib.suppress(NotFoundError, ForbiddenError):
                 await self._threads.delete(caller, thread_id)
         return no_content()
 

@@ -15,6 +15,8 @@ from fast_graph.model import errors
 log = logging.getLogger("fast_graph.api")
 
 STATUS: dict[type[errors.FastGraphError], int] = {
+    errors.UnauthenticatedError: 401,
+    errors.ForbiddenError: 403,
     errors.NotFoundError: 404,
     errors.ConflictError: 409,
     errors.InvalidError: 422,
@@ -34,6 +36,8 @@ class Problem(BaseModel):
 
 
 PROBLEMS: dict[int | str, dict[str, Any]] = {
+    401: {"model": Problem, "description": "Nobody is known by these credentials"},
+    403: {"model": Problem, "description": "The caller may not do this"},
     404: {"model": Problem, "description": "There is no such thing, or not for this caller"},
     409: {"model": Problem, "description": "It exists already, or is busy"},
     422: {"model": Problem, "description": "Malformed"},
@@ -43,7 +47,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 def problem(status: int, detail: str) -> Response:
     """An error response."""
-    headers = {"Retry-After": RETRY_AFTER} if status == 503 else None
+    headers = {503: {"Retry-After": RETRY_AFTER}, 401: {"WWW-Authenticate": "Bearer"}}.get(status)
     return Response(
         orjson.dumps({"detail": detail}), status_code=status, headers=headers, media_type="application/json"
     )
@@ -56,12 +60,21 @@ def answer(error: Exception, path: str) -> Response:
     """
     if isinstance(error, RequestValidationError):
         return problem(422, _describe(error.errors()))
+    if isinstance(error, errors.RejectedError):
+        return _passed_on(error)
     status = STATUS.get(type(error))  # type: ignore[arg-type] # any other type is simply not in there
     if status is not None:
         return problem(status, str(error))
     incident = uuid4().hex
     log.error("request failed: incident %s at %s", incident, path, exc_info=error)
     return problem(500, f"Internal error; the server's log has it as {incident}")
+
+
+def _passed_on(error: errors.RejectedError) -> Response:
+    """The answer of a function of the user's; what is no refusal becomes one."""
+    said = problem(error.status if 400 <= error.status <= 599 else 403, str(error))
+    said.headers.update(error.headers)
+    return said
 
 
 def _describe(found: Sequence[Any]) -> str:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from fast_graph.api import requests
 from fast_graph.api.present import item_json, no_content, reply
-from fast_graph.api.routing import Routes, caller_of
+from fast_graph.api.routing import Guard, Routes, caller_of
 from fast_graph.model.errors import RefusedError
 from fast_graph.services.items import Items
 
@@ -19,9 +19,9 @@ class ItemRoutes:
     def __init__(self, items: Items) -> None:
         self._items = items
 
-    def add_to(self, router: APIRouter) -> None:
+    def add_to(self, router: APIRouter, guard: Guard | None = None) -> None:
         """Add all of them, under their paths."""
-        routes = Routes(router, "store")
+        routes = Routes(router, "store", guard)
         routes.add("PUT /store/items", self.put, status_code=204)
         routes.add("GET /store/items", self.get)
         routes.add("DELETE /store/items", self.delete, status_code=204)

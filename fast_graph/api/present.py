@@ -10,6 +10,7 @@ import orjson
 from fastapi import Response
 from langgraph.store.base import Item, SearchItem
 
+from fast_graph.graphs.config import USER_KEY
 from fast_graph.graphs.serde import decode, encode
 from fast_graph.model.errors import InvalidError
 from fast_graph.model.records import Assistant, Json, Page, Run, Thread
@@ -125,10 +126,12 @@ def _follow(value: Any, steps: Sequence[str | int]) -> Any:
 
 
 def run_json(run: Run) -> dict[str, Any]:
-    """A run. Once it was claimed, its config's metadata tells the attempt."""
+    """A run. Once it was claimed, its config's metadata tells the attempt. What is known of its user is the graph's."""
     kwargs: Any = orjson.Fragment(run.kwargs)
-    if run.attempt:
+    if run.attempt or USER_KEY.encode() in run.kwargs:
         kwargs = decode(run.kwargs)
+        kwargs["config"]["configurable"].pop(USER_KEY, None)
+    if run.attempt:
         kwargs["config"]["metadata"]["run_attempt"] = run.attempt
     return {
         "run_id": run.run_id,

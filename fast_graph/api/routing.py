@@ -1,8 +1,8 @@
 """How requests reach the handlers: JSON by orjson, and ids that contain slashes."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from json import JSONDecodeError
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote, unquote
 
 import orjson
@@ -23,6 +23,12 @@ ORJSON_LEVELS = 254
 
 SLASH = "\ue000"
 """Stands for an encoded slash while a path is matched. Not printable, so no id contains it."""
+
+CALLER = "fast_graph.caller"
+"""Where a request's scope has who sends it."""
+
+Guard = Callable[[Request], Awaitable[Caller]]
+"""Finds out who sends a request. Raises what the door shows as 401, or an error with a status of its own."""
 
 
 class JsonRequest(Request):
@@ -49,18 +55,33 @@ def _check_depth(value: Any) -> None:
 class Route(APIRoute):
     """A route that answers its own errors, so that it does so in any app it is mounted in."""
 
+    guard: ClassVar[Guard | None] = None
+    """Finds out who sends a request. Of the class, since a router that includes this one makes its routes anew."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
 
         async def handler(request: Request) -> Response:
             try:
-                return await handle(JsonRequest(_as_json(request.scope), request.receive))
+                read = JsonRequest(_as_json(request.scope), request.receive)
+                await self._identify(read)
+                return await handle(read)
             except HTTPException:
                 raise
             except Exception as error:  # noqa: BLE001 - the client gets an id, the log gets the rest
                 return answer(error, request.url.path)
 
         return handler
+
+    async def _identify(self, request: Request) -> None:
+        guard = type(self).guard
+        if guard is not None:
+            request.scope[CALLER] = await guard(request)
+
+
+def guarded(guard: Guard | None) -> type[Route]:
+    """The class of the routes behind a guard."""
+    return Route if guard is None else type("GuardedRoute", (Route,), {"guard": staticmethod(guard)})
 
 
 def _as_json(scope: Scope) -> Scope:
@@ -77,9 +98,11 @@ def _as_json(scope: Scope) -> Scope:
 class Routes:
     """Adds handlers to a router, be it an app's own: flat, since routes are tried one after another."""
 
-    def __init__(self, router: APIRouter, tag: str) -> None:
+    def __init__(self, router: APIRouter, tag: str, guard: Guard | None = None) -> None:
+        """``guard`` finds out who sends a request; without one, nobody asks."""
         self._router = router
         self._tag = tag
+        self._route = guarded(guard)
 
     def add(self, operation: str, handler: Callable[..., Any], **options: Any) -> None:
         """``add("GET /threads/{thread_id}", handler)``."""
@@ -89,7 +112,7 @@ class Routes:
             handler,
             methods=[method],
             tags=[self._tag],
-            route_class_override=Route,
+            route_class_override=self._route,
             **{**options, "responses": {**PROBLEMS, **options.get("responses", {})}},
         )
 
@@ -128,4 +151,5 @@ def quoted(text: str) -> str:
 
 def caller_of(request: Request) -> Caller:
     """Who sent the request."""
-    return ANONYMOUS
+    caller: Caller = request.scope.get(CALLER, ANONYMOUS)
+    return caller

@@ -8,10 +8,10 @@ from fastapi import APIRouter, Body, Header, Query, Request, Response
 
 from fast_graph.api import requests
 from fast_graph.api.present import no_content, reply, run_json, selected
-from fast_graph.api.routing import Routes, caller_of, path_id, path_uuid, quoted
+from fast_graph.api.routing import Guard, Routes, caller_of, path_id, path_uuid, quoted
 from fast_graph.api.sse import EventStream, Gone, Waiting, error_frame
 from fast_graph.auth.policy import Caller
-from fast_graph.model.errors import InvalidError, NotFoundError
+from fast_graph.model.errors import ForbiddenError, InvalidError, NotFoundError
 from fast_graph.model.lifecycle import CancelAction
 from fast_graph.model.queries import RunQuery
 from fast_graph.model.records import Run
@@ -37,9 +37,9 @@ class RunRoutes:
         self._runs = runs
         self._streams = streams
 
-    def add_to(self, router: APIRouter) -> None:
+    def add_to(self, router: APIRouter, guard: Guard | None = None) -> None:
         """Add all of them, under their paths; fixed paths before those with an id."""
-        routes = Routes(router, "runs")
+        routes = Routes(router, "runs", guard)
         routes.add("POST /runs", self.create_alone)
         routes.add("POST /runs/stream", self.stream_alone, responses=STREAM)
         routes.add("POST /runs/wait", self.wait_alone)
@@ -103,7 +103,7 @@ class RunRoutes:
 
     def _canceller(self, caller: Caller, run: Run) -> Gone:
         async def cancel() -> None:
-            with contextlib.suppress(NotFoundError):
+            with contextlib.suppress(NotFoundError, ForbiddenError):
                 await self._runs.cancel(caller, run.thread_id, [run.run_id], "interrupt")
 
         return cancel

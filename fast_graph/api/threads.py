@@ -14,7 +14,7 @@ from fast_graph.api.present import (
     selected,
     thread_json,
 )
-from fast_graph.api.routing import Routes, caller_of, path_id
+from fast_graph.api.routing import Guard, Routes, caller_of, path_id
 from fast_graph.model.queries import ThreadQuery
 from fast_graph.services.state import States
 from fast_graph.services.threads import Threads
@@ -29,9 +29,9 @@ class ThreadRoutes:
         self._threads = threads
         self._states = states
 
-    def add_to(self, router: APIRouter) -> None:
+    def add_to(self, router: APIRouter, guard: Guard | None = None) -> None:
         """Add all of them, under their paths."""
-        routes = Routes(router, "threads")
+        routes = Routes(router, "threads", guard)
         one = "/threads/{thread_id}"
         routes.add("POST /threads", self.create)
         routes.add("POST /threads/search", self.search)

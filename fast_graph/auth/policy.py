@@ -1,9 +1,10 @@
 """The caller of a request and the policy that limits what they reach."""
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
 
-from fast_graph.model.records import EVERYTHING, Json, Scope
+from fast_graph.model.records import EVERYTHING, Scope
+from fast_graph.model.user import User
 
 Resource = Literal["assistants", "threads", "crons", "store"]
 
@@ -14,6 +15,8 @@ class Caller:
 
     identity: str = ""
     permissions: tuple[str, ...] = ()
+    user: User | None = field(default=None, compare=False)
+    """All that is known of them; None if nobody asked."""
 
 
 ANONYMOUS = Caller()
@@ -22,13 +25,16 @@ ANONYMOUS = Caller()
 class Policy(Protocol):
     """Decides, for each use case, which rows exist for the caller."""
 
-    async def authorize(self, caller: Caller, resource: Resource, action: str, value: Json) -> Scope:
-        """The metadata filter to apply, or an error that the API shows as 403."""
+    async def authorize(self, caller: Caller, resource: Resource, action: str, value: dict[str, Any]) -> Scope:
+        """The metadata filter to apply, or an error: UnauthenticatedError, ForbiddenError or RejectedError.
+
+        ``value`` is what the caller asks for. What the policy writes into it counts: it is what is done.
+        """
         ...
 
 
 class OpenPolicy:
     """Everybody may do everything."""
 
-    async def authorize(self, caller: Caller, resource: Resource, action: str, value: Json) -> Scope:
+    async def authorize(self, caller: Caller, resource: Resource, action: str, value: dict[str, Any]) -> Scope:
         return EVERYTHING

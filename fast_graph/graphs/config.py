@@ -11,11 +11,56 @@ from pydantic import BaseModel
 from typing_extensions import is_typeddict
 
 from fast_graph.graphs.registry import Graph
+from fast_graph.graphs.serde import encode
 from fast_graph.model.records import FENCE_KEY, Json, Run
+from fast_graph.model.user import User
 
 CHECKPOINT_KEYS = ("checkpoint_id", "checkpoint_ns", "checkpoint_map")
 OWNERS = ("run_id", "thread_id")
 START_KEYS = ("update", "resume", "goto")
+
+USER_KEY = "langgraph_auth_user"
+"""Where graphs find who sent the request. Clients are not shown it: it may hold more than they should know."""
+
+RESERVED = ("__pregel_", "__fast_graph_", "langgraph_auth_")
+"""How keys of the configurable begin that are never a client's to set: LangGraph and FastGraph pass their own there."""
+
+
+def client_keys(configurable: Json) -> dict[str, Any]:
+    """Of what a client gives, what it may."""
+    return {key: value for key, value in configurable.items() if not key.startswith(RESERVED)}
+
+
+def user_keys(user: User | None) -> Json:
+    """What graphs are told of who sent the request, in a form that is stored with the run."""
+    if user is None:
+        return {}
+    return {
+        "user_id": user.identity,
+        USER_KEY: {key: value for key, value in user.items() if _has_json_form(value)},
+        "langgraph_auth_user_id": user.identity,
+        "langgraph_auth_permissions": list(user.permissions),
+    }
+
+
+def _has_json_form(value: Any) -> bool:
+    try:
+        encode(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def reading_config(config: Json, user: User | None, **places: str) -> RunnableConfig:
+    """The config of a graph that is looked at rather than run."""
+    configurable = {**client_keys(config.get("configurable") or {}), **places, **_met(user_keys(user))}
+    return cast(RunnableConfig, {**config, "configurable": configurable})
+
+
+def _met(configurable: Json) -> dict[str, Any]:
+    """The same, with the user as graphs meet one, rather than as one is stored."""
+    user = configurable.get(USER_KEY)
+    return {**configurable, USER_KEY: User(user)} if user is not None else dict(configurable)
 
 
 def run_config(run: Run, kwargs: Json) -> RunnableConfig:
@@ -24,6 +69,7 @@ def run_config(run: Run, kwargs: Json) -> RunnableConfig:
     # LangGraph tells by these whose a checkpoint is, and prefers what the metadata says.
     given = {key: value for key, value in config.get("metadata", {}).items() if key not in OWNERS}
     config["metadata"] = {**given, "run_attempt": run.attempt}
+    config["configurable"] = _met(config.get("configurable", {}))
     config["run_id"] = _run_id(run.run_id)
     return cast(RunnableConfig, config)
 

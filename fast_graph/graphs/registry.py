@@ -18,6 +18,7 @@ from langgraph.store.base import BaseStore
 from langgraph_sdk.runtime import AccessContext, _ExecutionRuntime, _ReadRuntime
 
 from fast_graph.model.errors import ConfigurationError, NotFoundError
+from fast_graph.model.user import User
 
 Graph = Pregel[Any, Any, Any, Any]
 Factory = Callable[..., Any]
@@ -82,7 +83,7 @@ class Registry:
         self, name: str, access: AccessContext, config: RunnableConfig, context: Any, stack: AsyncExitStack
     ) -> Graph:
         factory, wanted = self._factories[name]
-        given = {"config": config, "runtime": self._runtime(access, context)}
+        given = {"config": config, "runtime": self._runtime(access, context, _user(config))}
         made: Any = factory(*(given[kind] for kind in wanted))
         if isinstance(made, AbstractAsyncContextManager):
             made = await stack.enter_async_context(made)
@@ -95,15 +96,21 @@ class Registry:
             raise ConfigurationError(f"The factory of graph '{name}' returned {type(made).__name__}, which is no graph")
         return graph
 
-    def _runtime(self, access: AccessContext, context: Any) -> object:
+    def _runtime(self, access: AccessContext, context: Any, user: Any) -> object:
         if access == "threads.create_run":
-            return _ExecutionRuntime(access_context=access, store=self._store, context=context)
-        return _ReadRuntime(access_context=access, store=self._store)
+            return _ExecutionRuntime(access_context=access, store=self._store, context=context, user=user)
+        return _ReadRuntime(access_context=access, store=self._store, user=user)
 
     def _bind(self, name: str, graph: Graph, *, temporary: bool) -> Graph:
         known_as = name if graph.name == DEFAULT_NAME else graph.name
         saver = self._scratch if temporary else self._checkpointer
         return graph.copy({"checkpointer": saver, "store": self._store, "name": known_as})
+
+
+def _user(config: RunnableConfig) -> User | None:
+    """Who sent the request, as the config says, be it one that was stored."""
+    found = config.get("configurable", {}).get("langgraph_auth_user")
+    return found if found is None or isinstance(found, User) else User(found)
 
 
 def check_graphs(graphs: Mapping[Any, GraphSource]) -> None:

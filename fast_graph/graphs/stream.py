@@ -8,6 +8,7 @@ from langchain_core.messages import BaseMessage, BaseMessageChunk, message_chunk
 from langchain_core.runnables import RunnableConfig
 from langgraph.runtime import RunControl
 
+from fast_graph.graphs.config import USER_KEY
 from fast_graph.graphs.registry import Graph
 from fast_graph.graphs.serde import encode, encode_message
 from fast_graph.model.records import Event, Json
@@ -180,5 +181,7 @@ def _with_checkpoint(task: Json) -> Json:
 def _public_config(config: Any) -> Any:
     if not isinstance(config, Mapping) or "configurable" not in config:
         return config
-    where = {key: value for key, value in config["configurable"].items() if not key.startswith("__")}
+    where = {
+        key: value for key, value in config["configurable"].items() if not key.startswith("__") and key != USER_KEY
+    }
     return {"configurable": where}

@@ -1,5 +1,7 @@
 """Every error FastGraph raises on purpose. Only the API knows which status code each becomes."""
 
+from collections.abc import Mapping
+
 
 class FastGraphError(Exception):
     """Base of all of them; ``str(error)`` is safe to show to a client."""
@@ -7,6 +9,23 @@ class FastGraphError(Exception):
 
 class ConfigurationError(FastGraphError):
     """The application was put together in a way that cannot work; says what to change."""
+
+
+class UnauthenticatedError(FastGraphError):
+    """Nobody known sends the request: its credentials are missing, or not valid."""
+
+
+class ForbiddenError(FastGraphError):
+    """The caller is known, and may not do this."""
+
+
+class RejectedError(ForbiddenError):
+    """An answer that a function of the user's chose by itself: its status, text and headers are passed on."""
+
+    def __init__(self, detail: str, *, status: int, headers: Mapping[str, str]) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.headers = headers
 
 
 class NotFoundError(FastGraphError):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fast_graph.model.errors import ConfigurationError
 from fast_graph.model.records import Json
 
 
@@ -15,8 +16,18 @@ def contains(value: Any, wanted: Any) -> bool:
     return bool(value == wanted) and isinstance(value, bool) == isinstance(wanted, bool)
 
 
+def check_scope(scope: Json) -> None:
+    """Raises ConfigurationError for an operator that no store knows: a filter half understood would show too much."""
+    for key, condition in scope.items():
+        unknown = sorted(map(str, set(condition) - OPERATORS)) if isinstance(condition, Mapping) else []
+        if unknown or key.startswith("$"):
+            name = unknown[0] if unknown else key
+            raise ConfigurationError(f"A filter has the unknown operator {name!r}: use {', '.join(sorted(OPERATORS))}")
+
+
 def in_scope(metadata: Json, scope: Json) -> bool:
-    """Whether a row with this metadata exists for a caller limited to ``scope``."""
+    """Whether a row with this metadata exists for a caller limited to ``scope``. Raises ConfigurationError."""
+    check_scope(scope)
     return all(_satisfies(metadata.get(key), condition) for key, condition in scope.items())
 
 
@@ -31,4 +42,15 @@ def _contains_all(value: Any, operand: Any) -> bool:
     return isinstance(value, list) and all(want in value for want in wanted)
 
 
-_OPERATORS = {"$eq": lambda value, operand: value == operand, "$contains": _contains_all}
+def _is_one_of(value: Any, operand: Any) -> bool:
+    return any(_equals(value, one) for one in operand)
+
+
+def _equals(value: Any, operand: Any) -> bool:
+    return bool(value == operand)
+
+
+_OPERATORS = {"$eq": _equals, "$contains": _contains_all, "$in": _is_one_of}
+
+OPERATORS = frozenset(_OPERATORS)
+"""What a filter may ask of a value: to be equal, to have a member or several, to be one of a list (null: absent)."""

@@ -1,17 +1,19 @@
 """Use cases around assistants."""
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid5
 
 from fast_graph.auth.policy import Caller, Policy
 from fast_graph.graphs import schemas
-from fast_graph.graphs.registry import Registry
+from fast_graph.graphs.config import reading_config
+from fast_graph.graphs.registry import Graph, Registry
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import ConflictError, InvalidError, NotFoundError, RefusedError
 from fast_graph.model.queries import AssistantQuery, ThreadQuery
-from fast_graph.model.records import Assistant, Json, Page
+from fast_graph.model.records import EVERYTHING, Assistant, Json, Page, Scope
 from fast_graph.storage.assistants import AssistantStore
 from fast_graph.storage.threads import ThreadStore
 
@@ -30,6 +32,10 @@ def is_uuid(text: str) -> bool:
         return str(UUID(text)) == text.lower()
     except ValueError:
         return False
+
+
+BLANK: Json = {"name": "Untitled", "metadata": {}, "config": {}, "context": {}}
+"""What an assistant has if nobody says."""
 
 
 class Assistants:
@@ -88,22 +94,34 @@ class Assistants:
     ) -> Assistant:
         """A new assistant of a graph; or, if asked for, the one that has the id already."""
         self._check_graph(graph_id)
-        values = with_mirrored_context({key: value for key, value in fields.items() if value is not None})
+        chosen = assistant_id.lower() if assistant_id else self._new_id()
+        asked = {**BLANK, **with_mirrored_context({key: value for key, value in fields.items() if value is not None})}
+        value = {"assistant_id": chosen, "graph_id": graph_id, "if_exists": if_exists, **_copied(asked)}
+        scope = await self._policy.authorize(caller, "assistants", "create", value)
+        asked.update((key, value[key]) for key in BLANK)
         now = self._clock()
-        assistant = Assistant(
-            assistant_id=assistant_id.lower() if assistant_id else self._new_id(),
-            graph_id=graph_id,
-            created_at=now,
-            updated_at=now,
-            **{"name": "Untitled", **values},
-        )
-        scope = await self._policy.authorize(caller, "assistants", "create", {"assistant_id": assistant.assistant_id})
+        assistant = Assistant(assistant_id=chosen, graph_id=graph_id, created_at=now, updated_at=now, **asked)
         try:
             await self._store.create(assistant)
         except ConflictError:
             if if_exists != "do_nothing":
                 raise
-        return await self._store.get(assistant.assistant_id, scope=scope)
+            return await self._existing(chosen, scope)
+        return assistant
+
+    async def _existing(self, assistant_id: str, scope: Scope) -> Assistant:
+        """The one that has the id. If that is another's, the id is taken all the same."""
+        try:
+            return await self._store.get(assistant_id, scope=scope)
+        except NotFoundError as error:
+            raise ConflictError(f"Assistant {assistant_id} already exists") from error
+
+    async def to_run(self, caller: Caller, reference: str) -> Assistant:
+        """The assistant that a run is to be made of. Those of the graphs themselves are there for everybody."""
+        assistant_id = self.id_of(reference)
+        if assistant_id in self._system.values():
+            return await self._store.get(assistant_id, scope=EVERYTHING)
+        return await self.get(caller, assistant_id)
 
     async def get(self, caller: Caller, reference: str) -> Assistant:
         """The assistant of a UUID or a graph's name."""
@@ -115,16 +133,25 @@ class Assistants:
         """One page of the matching assistants."""
         if query.graph_id is not None:
             self._check_graph(query.graph_id)
-        scope = await self._policy.authorize(caller, "assistants", "search", {"metadata": query.metadata})
-        return await self._store.search(query, scope=scope)
+        value: dict[str, Any] = {
+            "graph_id": query.graph_id,
+            "metadata": dict(query.metadata),
+            "limit": query.limit,
+            "offset": query.offset,
+        }
+        scope = await self._policy.authorize(caller, "assistants", "search", value)
+        return await self._store.search(replace(query, metadata=value["metadata"]), scope=scope)
 
     async def patch(self, caller: Caller, reference: str, changes: Mapping[str, Any]) -> Assistant:
         """A new version with the changes."""
         assistant_id = self.id_of(reference)
         if "graph_id" in changes:
             self._check_graph(changes["graph_id"])
-        scope = await self._policy.authorize(caller, "assistants", "update", {"assistant_id": assistant_id})
+        value = {"assistant_id": assistant_id, **_copied({"metadata": {}, **changes})}
+        scope = await self._policy.authorize(caller, "assistants", "update", value)
         now = await self._store.get(assistant_id, scope=scope)
+        if value["metadata"]:
+            changes = {**changes, "metadata": value["metadata"]}
         return await self._store.update(assistant_id, _completed(changes, now), scope=scope)
 
     async def versions(
@@ -138,34 +165,44 @@ class Assistants:
     async def set_latest(self, caller: Caller, reference: str, version: int) -> Assistant:
         """Go back to an earlier version."""
         assistant_id = self.id_of(reference)
-        scope = await self._policy.authorize(caller, "assistants", "update", {"assistant_id": assistant_id})
+        value = {"assistant_id": assistant_id, "version": version}
+        scope = await self._policy.authorize(caller, "assistants", "update", value)
         return await self._store.set_latest(assistant_id, version, scope=scope)
 
-    async def delete(self, caller: Caller, reference: str) -> Sequence[str]:
-        """Remove it; the ids of the threads whose last run was its."""
+    async def delete(self, caller: Caller, reference: str) -> None:
+        """Remove it."""
         assistant_id = self.id_of(reference)
         scope = await self._policy.authorize(caller, "assistants", "delete", {"assistant_id": assistant_id})
         await self._store.delete(assistant_id, scope=scope)
-        theirs = ThreadQuery(metadata={"assistant_id": assistant_id}, limit=100_000)
+
+    async def threads_of(self, caller: Caller, reference: str) -> Sequence[str]:
+        """The ids of the caller's threads whose last run was its."""
+        value = {"metadata": {"assistant_id": self.id_of(reference)}}
+        scope = await self._policy.authorize(caller, "threads", "search", value)
+        theirs = ThreadQuery(metadata=value["metadata"], limit=100_000)
         return [thread.thread_id for thread in (await self._threads.search(theirs, scope=scope)).rows]
 
     async def drawing(self, caller: Caller, reference: str, *, xray: int | bool) -> Json:
         """The graph's nodes and edges."""
-        assistant = await self.get(caller, reference)
-        async with self._graphs.open(assistant.graph_id, "assistants.read", _config(assistant)) as graph:
+        async with self._graph(caller, reference) as (_, graph):
             return await schemas.drawing(graph, xray=xray)
 
     async def schemas(self, caller: Caller, reference: str) -> Json:
         """The graph's JSON schemas."""
-        assistant = await self.get(caller, reference)
-        async with self._graphs.open(assistant.graph_id, "assistants.read", _config(assistant)) as graph:
+        async with self._graph(caller, reference) as (assistant, graph):
             return {"graph_id": assistant.graph_id, **schemas.schemas(graph)}
 
     async def subgraphs(self, caller: Caller, reference: str, namespace: str | None, *, recurse: bool) -> Json:
         """The schemas of the graph's subgraphs."""
-        assistant = await self.get(caller, reference)
-        async with self._graphs.open(assistant.graph_id, "assistants.read", _config(assistant)) as graph:
+        async with self._graph(caller, reference) as (_, graph):
             return await schemas.subgraph_schemas(graph, namespace, recurse=recurse)
+
+    @contextlib.asynccontextmanager
+    async def _graph(self, caller: Caller, reference: str) -> AsyncIterator[tuple[Assistant, Graph]]:
+        assistant = await self.get(caller, reference)
+        config = reading_config(assistant.config, caller.user)
+        async with self._graphs.open(assistant.graph_id, "assistants.read", config) as graph:
+            yield assistant, graph
 
     def _check_graph(self, graph_id: str) -> None:
         if graph_id not in self._system:
@@ -199,5 +236,6 @@ def _completed(changes: Mapping[str, Any], now: Assistant) -> Mapping[str, Any]:
     return mirrored
 
 
-def _config(assistant: Assistant) -> Any:
-    return dict(assistant.config)
+def _copied(fields: Json) -> dict[str, Any]:
+    """For a policy to write into."""
+    return {key: dict(value) if isinstance(value, Mapping) else value for key, value in fields.items()}

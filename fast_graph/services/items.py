@@ -32,10 +32,17 @@ class Items:
         ttl: float | None,
     ) -> None:
         """Store a value under a key, in place of the one that is there."""
-        where = _checked(namespace)
-        await self._policy.authorize(caller, "store", "put", {"namespace": where, "key": key, "value": value})
+        asked: dict[str, Any] = {
+            "namespace": _checked(namespace),
+            "key": key,
+            "value": value,
+            "index": index,
+            "ttl": ttl,
+        }
+        await self._policy.authorize(caller, "store", "put", asked)
+        where, ttl = tuple(asked["namespace"]), self._ttl(asked["ttl"])
         try:
-            await self._store.aput(where, key, value, index=index, ttl=self._ttl(ttl))
+            await self._store.aput(where, asked["key"], asked["value"], index=asked["index"], ttl=ttl)
         except InvalidNamespaceError as error:
             raise InvalidError(str(error)) from error
 
@@ -44,13 +51,15 @@ class Items:
 
     async def get(self, caller: Caller, namespace: Sequence[str], key: str, *, refresh_ttl: bool | None) -> Item | None:
         """The item, or None."""
-        await self._policy.authorize(caller, "store", "get", {"namespace": namespace, "key": key})
-        return await self._store.aget(tuple(namespace), key, refresh_ttl=refresh_ttl)
+        asked: dict[str, Any] = {"namespace": tuple(namespace), "key": key}
+        await self._policy.authorize(caller, "store", "get", asked)
+        return await self._store.aget(tuple(asked["namespace"]), asked["key"], refresh_ttl=refresh_ttl)
 
     async def delete(self, caller: Caller, namespace: Sequence[str], key: str) -> None:
         """Remove the item, if it is there."""
-        await self._policy.authorize(caller, "store", "delete", {"namespace": namespace, "key": key})
-        await self._store.adelete(tuple(namespace), key)
+        asked: dict[str, Any] = {"namespace": tuple(namespace), "key": key}
+        await self._policy.authorize(caller, "store", "delete", asked)
+        await self._store.adelete(tuple(asked["namespace"]), asked["key"])
 
     async def search(
         self,
@@ -64,14 +73,21 @@ class Items:
         refresh_ttl: bool | None,
     ) -> Sequence[SearchItem]:
         """The items below a namespace whose values pass the filter, best first if there is a query."""
-        await self._policy.authorize(caller, "store", "search", {"namespace": prefix, "filter": filter})
         _check_filter(filter or {})
+        asked: dict[str, Any] = {
+            "namespace": tuple(prefix),
+            "filter": dict(filter) if filter else None,
+            "limit": limit,
+            "offset": offset,
+            "query": query,
+        }
+        await self._policy.authorize(caller, "store", "search", asked)
         return await self._store.asearch(
-            tuple(prefix),
-            query=query,
-            filter=dict(filter) if filter else None,
-            limit=limit,
-            offset=offset,
+            tuple(asked["namespace"]),
+            query=asked["query"],
+            filter=asked["filter"],
+            limit=asked["limit"],
+            offset=asked["offset"],
             refresh_ttl=refresh_ttl,
         )
 
@@ -86,13 +102,20 @@ class Items:
         offset: int,
     ) -> Sequence[tuple[str, ...]]:
         """The namespaces that hold items, in order."""
-        await self._policy.authorize(caller, "store", "list_namespaces", {"namespace": prefix})
+        asked: dict[str, Any] = {
+            "namespace": tuple(prefix) if prefix else None,
+            "suffix": tuple(suffix) if suffix else None,
+            "max_depth": max_depth,
+            "limit": limit,
+            "offset": offset,
+        }
+        await self._policy.authorize(caller, "store", "list_namespaces", asked)
         return await self._store.alist_namespaces(
-            prefix=tuple(prefix) if prefix else None,
-            suffix=tuple(suffix) if suffix else None,
-            max_depth=max_depth,
-            limit=limit,
-            offset=offset,
+            prefix=tuple(asked["namespace"]) if asked["namespace"] else None,
+            suffix=asked["suffix"],
+            max_depth=asked["max_depth"],
+            limit=asked["limit"],
+            offset=asked["offset"],
         )
 
 

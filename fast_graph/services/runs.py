@@ -3,15 +3,22 @@
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Literal
 
 from fast_graph.auth.policy import Caller, Policy
-from fast_graph.graphs.config import CHECKPOINT_KEYS
+from fast_graph.graphs.config import CHECKPOINT_KEYS, client_keys, user_keys
 from fast_graph.graphs.serde import encode
 from fast_graph.model.clock import Clock
-from fast_graph.model.errors import CapacityError, InvalidError, NotFoundError, RefusedError, UnavailableError
+from fast_graph.model.errors import (
+    CapacityError,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    RefusedError,
+    UnavailableError,
+)
 from fast_graph.model.lifecycle import TERMINAL, CancelAction, MultitaskStrategy
 from fast_graph.model.queries import RunQuery
 from fast_graph.model.records import Assistant, Json, Page, Run, Scope, Thread
@@ -24,8 +31,8 @@ from fast_graph.storage.threads import ThreadStore
 CANCELLED = b"{}"
 """What clients that wait for a run get when it is cancelled."""
 
-RESERVED = ("__pregel_", "__fast_graph_")
-"""How keys of the configurable begin that are never a client's to set: LangGraph and FastGraph pass their own there."""
+SHOWN = ("input", "command", "config", "context", "stream_mode", "interrupt_before", "interrupt_after")
+"""What of a request a policy is shown as the run's ``kwargs``."""
 
 OWNERSHIP = frozenset({"graph_id", "assistant_id"})
 """What metadata says of whose a run and its thread are: the server's to say, never a client's."""
@@ -94,11 +101,13 @@ class Runs:
         """Admit a run on a thread, or on one of its own. Raises what the door shows as 404, 409 or 422."""
         _check(request, thread_id)
         assistant = await self._assistant(caller, request.assistant_id)
-        value = {"thread_id": thread_id, "assistant_id": assistant.assistant_id, "run_id": run_id}
+        value = run_value(assistant, request, thread_id=thread_id, run_id=run_id)
         scope = await self._policy.authorize(caller, "threads", "create_run", value)
+        ours = stamped(value["metadata"], request.metadata, scope)
+        request = replace(request, metadata=value["metadata"])
         if thread_id is None:
-            return await self._admit_alone(assistant, request, run_id, caller)
-        thread, create_thread = await self._thread(thread_id, request, scope)
+            return await self._admit_alone(assistant, request, run_id, caller, ours)
+        thread, create_thread = await self._thread(thread_id, request, scope, ours)
         shared = {"graph_id": assistant.graph_id, "assistant_id": assistant.assistant_id}
         metadata = merged_metadata(assistant.metadata, thread.metadata, shared, request)
         run = self._run(run_id, thread_id, assistant, request, metadata, caller)
@@ -106,25 +115,30 @@ class Runs:
 
     async def _assistant(self, caller: Caller, reference: str) -> Assistant:
         try:
-            return await self._assistants.get(caller, reference)
+            return await self._assistants.to_run(caller, reference)
         except NotFoundError as error:
             raise NotFoundError(f"Thread or assistant not found: there is no assistant {reference}") from error
 
-    async def _thread(self, thread_id: str, request: RunRequest, scope: Scope) -> tuple[Thread, Thread | None]:
+    async def _thread(
+        self, thread_id: str, request: RunRequest, scope: Scope, ours: Json
+    ) -> tuple[Thread, Thread | None]:
         """The thread to run on; and once more, if it has to be made."""
         try:
             return await self._threads.get(thread_id, scope=scope), None
         except NotFoundError as error:
             if request.if_not_exists == "reject":
                 raise NotFoundError(f"Thread or assistant not found: there is no thread {thread_id}") from error
-        made = Thread.fresh(thread_id, now=self._clock())
+        made = Thread.fresh(thread_id, now=self._clock(), metadata=ours)
         return made, made
 
-    async def _admit_alone(self, assistant: Assistant, request: RunRequest, run_id: str, caller: Caller) -> Run:
+    async def _admit_alone(
+        self, assistant: Assistant, request: RunRequest, run_id: str, caller: Caller, ours: Json
+    ) -> Run:
         """A stateless run: a run like any other, on a thread that nobody else knows."""
         thread_id = self._new_id()
         shared = {"assistant_id": assistant.assistant_id}
-        thread = Thread.fresh(thread_id, now=self._clock(), metadata={"graph_id": assistant.graph_id, **shared})
+        about = {"graph_id": assistant.graph_id, **shared}
+        thread = Thread.fresh(thread_id, now=self._clock(), metadata={**ours, **about})
         metadata = merged_metadata(assistant.metadata, {}, shared, request)
         run = self._run(run_id, thread_id, assistant, request, metadata, caller, temporary=not request.keep_thread)
         return await self._admit(run, thread, thread_config(assistant, request), {})
@@ -141,7 +155,7 @@ class Runs:
         temporary: bool = False,
     ) -> Run:
         now = self._clock()
-        places = {"run_id": run_id, "thread_id": thread_id, "user_id": caller.identity}
+        places = {"run_id": run_id, "thread_id": thread_id, "user_id": caller.identity, **user_keys(caller.user)}
         about = {"graph_id": assistant.graph_id, "assistant_id": assistant.assistant_id}
         return Run(
             run_id=run_id,
@@ -185,7 +199,7 @@ class Runs:
             for request in requests:
                 run = await self.create(caller, None, request, run_id=self._new_id())
                 admitted.append(run)  # one by one: what was admitted so far has to be known
-        except CapacityError:
+        except (CapacityError, ForbiddenError):
             await self._stop(admitted, "rollback", {})
             raise
         return admitted
@@ -202,7 +216,8 @@ class Runs:
 
     async def delete(self, caller: Caller, thread_id: str, run_id: str) -> None:
         """Remove a run's row. One in flight is stopped first, so that its thread is free again."""
-        scope = await self._policy.authorize(caller, "threads", "update", {"thread_id": thread_id})
+        value = {"thread_id": thread_id, "run_id": run_id}
+        scope = await self._policy.authorize(caller, "threads", "delete", value)
         run = await self._store.get(run_id, thread_id=thread_id, scope=scope)
         if run.status not in TERMINAL:
             await self._stop([run], "interrupt", scope)
@@ -212,7 +227,8 @@ class Runs:
 
     async def cancel(self, caller: Caller, thread_id: str | None, run_ids: Sequence[str], action: CancelAction) -> None:
         """Ask runs to stop. Raises NotFoundError if none of them is in flight."""
-        scope = await self._policy.authorize(caller, "threads", "update", {"thread_id": thread_id})
+        value = {"thread_id": thread_id, "action": action}
+        scope = await self._policy.authorize(caller, "threads", "update", value)
         known = [run for run_id in run_ids if (run := await self._find(run_id, thread_id, scope))]
         if not known:
             raise NotFoundError("None of these runs exists on that thread")
@@ -223,7 +239,8 @@ class Runs:
 
     async def cancel_where(self, caller: Caller, status: str, action: CancelAction) -> None:
         """Ask every run of a status (``pending``, ``running`` or ``all``) to stop. Raises NotFoundError."""
-        scope = await self._policy.authorize(caller, "threads", "update", {"status": status})
+        value = {"thread_id": None, "status": status, "action": action}
+        scope = await self._policy.authorize(caller, "threads", "update", value)
         inflight = await self._store.inflight(thread_id=None, scope=scope)
         wanted = [run.run_id for run in inflight if status in ("all", run.status)]
         stopped = await self._store.request_cancel(wanted, action, scope=scope)
@@ -271,22 +288,45 @@ def _check(request: RunRequest, thread_id: str | None) -> None:
 
 def merged_metadata(assistant: Json, thread: Json, shared: Json, request: RunRequest) -> Json:
     """The run's metadata: the assistant's, the thread's, what the client gave; nobody overrides what they share."""
-    given = {**assistant, **thread, **(request.config.get("metadata") or {}), **request.metadata}
+    given = client_keys({**assistant, **thread, **(request.config.get("metadata") or {}), **request.metadata})
     return {**{key: value for key, value in given.items() if key not in OWNERSHIP}, **shared}
+
+
+def run_value(assistant: Assistant, request: RunRequest, *, thread_id: str | None, run_id: str) -> dict[str, Any]:
+    """What a policy is shown of a run before it is made."""
+    return {
+        "thread_id": thread_id,
+        "assistant_id": assistant.assistant_id,
+        "run_id": run_id,
+        "status": "pending",
+        "metadata": dict(request.metadata),
+        "prevent_insert_if_inflight": request.multitask_strategy == "reject",
+        "multitask_strategy": request.multitask_strategy,
+        "if_not_exists": request.if_not_exists,
+        "after_seconds": request.after_seconds,
+        "kwargs": {name: getattr(request, name) for name in SHOWN},
+    }
+
+
+def stamped(metadata: Json, given: Json, scope: Scope) -> Json:
+    """What the policy put into a run's metadata: it goes on the thread that is made for the run, too, and what the
+    client gave does not.
+    """
+    return {key: value for key, value in metadata.items() if key in scope or key not in given or given[key] != value}
 
 
 def run_kwargs(assistant: Assistant, request: RunRequest, *, metadata: Json, places: Json, temporary: bool) -> Json:
     """Everything the execution needs, in the form clients see on the run."""
     theirs = {key: value for key, value in assistant.config.items() if key in CONFIG_KEYS}
     config = {**theirs, **request.config}
-    given = _client_keys(request.context or request.config.get("configurable") or {})
+    given = client_keys(request.context or request.config.get("configurable") or {})
     checkpoint = {key: request.checkpoint[key] for key in CHECKPOINT_KEYS if request.checkpoint.get(key) is not None}
-    configurable = {**_client_keys(assistant.config.get("configurable") or {}), **given, **checkpoint, **places}
+    configurable = {**client_keys(assistant.config.get("configurable") or {}), **given, **checkpoint, **places}
     return {
         "input": request.input,
         "command": request.command,
         "config": {**config, "configurable": configurable, "metadata": metadata},
-        "context": {**_client_keys(assistant.context), **given},
+        "context": {**client_keys(assistant.context), **given},
         "stream_mode": list(request.stream_mode),
         "interrupt_before": request.interrupt_before,
         "interrupt_after": request.interrupt_after,
@@ -298,10 +338,6 @@ def run_kwargs(assistant: Assistant, request: RunRequest, *, metadata: Json, pla
         "checkpoint_during": request.durability != "exit",
         "durability": request.durability,
     }
-
-
-def _client_keys(configurable: Json) -> Json:
-    return {key: value for key, value in configurable.items() if not key.startswith(RESERVED)}
 
 
 def thread_config(assistant: Assistant, request: RunRequest) -> Json:

@@ -9,7 +9,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.types import StateSnapshot, StateUpdate
 
 from fast_graph.auth.policy import Caller, Policy
-from fast_graph.graphs.config import to_command
+from fast_graph.graphs.config import reading_config, to_command
 from fast_graph.graphs.failures import describe
 from fast_graph.graphs.registry import Graph, Registry
 from fast_graph.graphs.snapshot import latest, place, state_json
@@ -56,7 +56,7 @@ class States:
         """The state at a checkpoint, or the latest."""
         thread = await self._readable(caller, thread_id)
         where = place(thread_id, checkpoint)
-        async with self._graph(thread) as graph:
+        async with self._graph(thread, caller) as graph:
             if graph is None:
                 return EMPTY
             return state_json(_as_asked(await graph.aget_state(where, subgraphs=subgraphs), where))
@@ -74,7 +74,7 @@ class States:
         """The states of the thread, newest first."""
         thread = await self._readable(caller, thread_id)
         earlier_than = place(thread_id, before) if before else None
-        async with self._graph(thread) as graph:
+        async with self._graph(thread, caller) as graph:
             if graph is None:
                 return []
             found = graph.aget_state_history(
@@ -93,7 +93,7 @@ class States:
         async with held(self._threads, self._signals, thread_id, scope) as thread:
             where = place(thread_id, checkpoint)
             where["configurable"] = {"checkpoint_ns": "", **where["configurable"], "graph_id": _graph_id(thread)}
-            async with self._editing(thread) as graph:
+            async with self._editing(thread, caller) as graph:
                 with _refusals():
                     config = await graph.aupdate_state(where, values, as_node=as_node)
                 await self._show(graph, thread)
@@ -102,7 +102,10 @@ class States:
     async def replay(self, caller: Caller, thread_id: str, supersteps: Sequence[Json]) -> Thread:
         """Write one checkpoint per superstep, as if the named nodes had returned the values."""
         scope = await self._policy.authorize(caller, "threads", "update", {"thread_id": thread_id})
-        async with held(self._threads, self._signals, thread_id, scope) as thread, self._editing(thread) as graph:
+        async with (
+            held(self._threads, self._signals, thread_id, scope) as thread,
+            self._editing(thread, caller) as graph,
+        ):
             updates = [[_state_update(update) for update in step["updates"]] for step in supersteps]
             with _refusals():
                 await graph.abulk_update_state(place(thread_id, None), updates)
@@ -124,17 +127,17 @@ class States:
         return await self._threads.get(thread_id, scope=scope)
 
     @asynccontextmanager
-    async def _graph(self, thread: Thread) -> AsyncIterator[Graph | None]:
+    async def _graph(self, thread: Thread, caller: Caller) -> AsyncIterator[Graph | None]:
         graph_id = thread.metadata.get("graph_id")
         if not isinstance(graph_id, str):
             yield None
             return
-        async with self._graphs.open(graph_id, "threads.read", _config(thread)) as graph:
+        async with self._graphs.open(graph_id, "threads.read", _config(thread, caller)) as graph:
             yield graph
 
     @asynccontextmanager
-    async def _editing(self, thread: Thread) -> AsyncIterator[Graph]:
-        async with self._graphs.open(_graph_id(thread), "threads.update", _config(thread)) as graph:
+    async def _editing(self, thread: Thread, caller: Caller) -> AsyncIterator[Graph]:
+        async with self._graphs.open(_graph_id(thread), "threads.update", _config(thread, caller)) as graph:
             yield graph
 
 
@@ -179,8 +182,9 @@ def _graph_id(thread: Thread) -> str:
     return graph_id
 
 
-def _config(thread: Thread) -> Any:
-    return {"configurable": {**thread.config.get("configurable", {}), "thread_id": thread.thread_id}}
+def _config(thread: Thread, caller: Caller) -> RunnableConfig:
+    where = {"configurable": thread.config.get("configurable", {})}
+    return reading_config(where, caller.user, thread_id=thread.thread_id)
 
 
 def _state_update(update: Json) -> StateUpdate:

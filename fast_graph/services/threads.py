@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -10,7 +11,7 @@ from fast_graph.auth.policy import Caller, Policy
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import ConflictError, InvalidError, NotFoundError
 from fast_graph.model.queries import ThreadQuery
-from fast_graph.model.records import Json, Page, Thread
+from fast_graph.model.records import Json, Page, Scope, Thread
 from fast_graph.services.runs import Runs
 from fast_graph.services.state import States, held
 from fast_graph.storage.signals import Signals
@@ -61,18 +62,25 @@ class Threads:
     ) -> Thread:
         """A new thread, with a history made of ``supersteps``; or, if asked for, the one that has the id."""
         chosen = check_thread_id(thread_id) if thread_id is not None else self._new_id()
-        value = {"thread_id": chosen, "metadata": metadata, "if_exists": if_exists}
+        value: dict[str, Any] = {"thread_id": chosen, "metadata": dict(metadata), "if_exists": if_exists}
         scope = await self._policy.authorize(caller, "threads", "create", value)
-        thread = Thread.fresh(chosen, now=self._clock(), metadata=metadata)
+        thread = Thread.fresh(chosen, now=self._clock(), metadata=value["metadata"])
         try:
             await self._store.create(thread)
         except ConflictError:
             if if_exists != "do_nothing":
                 raise
-            return await self._store.get(chosen, scope=scope)
+            return await self._existing(chosen, scope)
         if supersteps:
             return await self._with_history(caller, thread, supersteps)
         return thread
+
+    async def _existing(self, thread_id: str, scope: Scope) -> Thread:
+        """The one that has the id. If that is another's, the id is taken all the same."""
+        try:
+            return await self._store.get(thread_id, scope=scope)
+        except NotFoundError as error:
+            raise ConflictError(f"Thread {thread_id} already exists") from error
 
     async def _with_history(self, caller: Caller, thread: Thread, supersteps: Sequence[Json]) -> Thread:
         try:
@@ -90,14 +98,23 @@ class Threads:
 
     async def search(self, caller: Caller, query: ThreadQuery) -> Page[Thread]:
         """One page of the matching threads."""
-        scope = await self._policy.authorize(caller, "threads", "search", {"metadata": query.metadata})
-        return await self._store.search(query, scope=scope)
+        value: dict[str, Any] = {
+            "metadata": dict(query.metadata),
+            "values": dict(query.values),
+            "status": query.status,
+            "limit": query.limit,
+            "offset": query.offset,
+        }
+        scope = await self._policy.authorize(caller, "threads", "search", value)
+        asked = replace(query, metadata=value["metadata"], values=value["values"])
+        return await self._store.search(asked, scope=scope)
 
     async def patch(self, caller: Caller, thread_id: str, *, metadata: Json) -> Thread:
         """Merge metadata into the thread's."""
         check_thread_id(thread_id)
-        scope = await self._policy.authorize(caller, "threads", "update", {"thread_id": thread_id})
-        return await self._store.patch(thread_id, metadata=metadata, scope=scope)
+        value: dict[str, Any] = {"thread_id": thread_id, "metadata": dict(metadata)}
+        scope = await self._policy.authorize(caller, "threads", "update", value)
+        return await self._store.patch(thread_id, metadata=value["metadata"], scope=scope)
 
     async def delete(self, caller: Caller, thread_id: str) -> None:
         """Stop its runs, then remove it with its runs and checkpoints."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fast_graph.model.errors import ConflictError, NotFoundError
+from fast_graph.model.errors import ConfigurationError, ConflictError, NotFoundError
 from fast_graph.model.queries import AssistantQuery
 from fast_graph.model.records import EVERYTHING, Assistant
 from fast_graph.storage.backend import Stores
@@ -80,6 +80,18 @@ class AssistantStoreConformance:
         assert await stores.assistants.get(row.assistant_id, scope=both) == row
         with pytest.raises(NotFoundError):
             await stores.assistants.get(row.assistant_id, scope={"team": {"$contains": "c"}})
+
+    async def test_a_scope_may_ask_for_one_of_several(self, stores: Stores, clock: OwnedClock) -> None:
+        mine = await self.add(stores, clock, metadata=MINE)
+        nobodys = await self.add(stores, clock, metadata={})
+        await self.add(stores, clock, metadata=THEIRS)
+        page = await stores.assistants.search(AssistantQuery(), scope={"owner": {"$in": ["me", None]}})
+        assert {row.assistant_id for row in page.rows} == {mine.assistant_id, nobodys.assistant_id}
+
+    async def test_a_scope_that_is_not_understood_is_refused(self, stores: Stores, clock: OwnedClock) -> None:
+        row = await self.add(stores, clock, metadata=MINE)
+        with pytest.raises(ConfigurationError):
+            await stores.assistants.get(row.assistant_id, scope={"owner": {"$ne": "you"}})
 
     async def test_nobody_shares_an_object_with_the_store(self, stores: Stores, clock: OwnedClock) -> None:
         metadata = {"list": [1]}

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import orjson
 import pytest
 
-from fast_graph.model.errors import CapacityError, ConflictError, LeaseLostError, NotFoundError
+from fast_graph.model.errors import CapacityError, ConfigurationError, ConflictError, LeaseLostError, NotFoundError
 from fast_graph.model.queries import ThreadQuery
 from fast_graph.model.records import EVERYTHING, Failure, ThreadState
 from fast_graph.storage.backend import Stores
@@ -96,6 +96,20 @@ class ThreadStoreConformance:
         both = {"team": {"$contains": ["a", "b"]}, "owner": {"$eq": "me"}}
         assert await self.found(stores, ThreadQuery(), both) == [row.thread_id]
         assert await self.found(stores, ThreadQuery(), {"team": {"$contains": "c"}}) == []
+
+    async def test_a_scope_may_ask_for_one_of_several(self, stores: Stores, clock: OwnedClock) -> None:
+        mine = await add_thread(stores, clock, metadata=MINE)
+        nobodys = await add_thread(stores, clock, metadata={})
+        await add_thread(stores, clock, metadata=THEIRS)
+        found = await self.found(stores, ThreadQuery(), {"owner": {"$in": ["me", None]}})
+        assert sorted(found) == sorted([mine.thread_id, nobodys.thread_id])
+        assert await self.found(stores, ThreadQuery(), {"owner": {"$in": []}}) == []
+
+    async def test_a_scope_that_is_not_understood_is_refused(self, stores: Stores, clock: OwnedClock) -> None:
+        await add_thread(stores, clock, metadata=MINE)
+        for scope in ({"owner": {"$ne": "you"}}, {"$or": [MINE, THEIRS]}):
+            with pytest.raises(ConfigurationError):
+                await stores.threads.search(ThreadQuery(), scope=scope)
 
     async def test_nobody_shares_an_object_with_the_store(self, stores: Stores, clock: OwnedClock) -> None:
         metadata = {"list": [1]}

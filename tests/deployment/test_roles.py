@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from fast_graph import Settings
+from fast_graph.auth.keys import new_key
 from tests.services.processes import LOCAL, ROOT, Bench, Server, accepts, free_port, wait_until
 
 APP = "tests.deployment.roles:app"
@@ -73,6 +74,15 @@ def test_who_serves_leaves_runs_to_who_executes(bench: Bench, environment: Mappi
             assert working.wait() == 0
         serving.ask_to_end()
         assert serving.wait() == 0
+
+
+def test_who_executes_is_told_for_whom(bench: Bench, environment: Mapping[str, str]) -> None:
+    key, entry = new_key("alice")
+    serving = instance(bench, {**environment, "FAST_GRAPH_API_KEYS": str(entry)}, "--no-worker")
+    with serving, executor(bench, environment) as working, httpx.Client(base_url=serving.url, timeout=60) as client:
+        refused = client.post("/threads/one/runs/wait", json=SIGN)
+        signed = client.post("/threads/one/runs/wait", json=SIGN, headers={"x-api-key": key})
+        assert (refused.status_code, signed.json()) == (401, {"signed": working.pid, "signed_for": "alice"})
 
 
 def test_the_database_is_brought_up_to_date_once(bench: Bench, environment: Mapping[str, str]) -> None:

@@ -365,9 +365,34 @@ FIELDS = (
     R("recorded.document", "fast_graph", "docs/compatibility.md says how many do"),
 )  # fmt: skip
 
+ACCESS = (
+    R("access.matrix", "platform 10", "Of every operation: who is not known gets 401; what is another's is not there"),
+    R("access.open", "platform 10", "/ok, /info, /docs and the like are for everybody"),
+    R("access.first", "fast_graph", "Who asks is found out before the body is read"),
+    R("access.store", "platform 10", "Handlers and owners move the store's namespaces, and answers show it"),
+    R("access.graphs", "platform 10", "The assistants of graphs can be run by everybody who may create runs"),
+    R("auth.authenticate", "platform 10", "A function says who asks, by the parts of a request, or refuses by itself"),
+    R("auth.filter", "platform 10", "A filter by equality, $eq or $contains decides which rows exist"),
+    R("auth.mutation", "platform 10", "What handlers write into metadata is stored, on threads that runs make, too"),
+    R("auth.forbidden", "platform 10", "A handler's False is 403, and its exception the status it says"),
+    R("auth.broken", "fast_graph", "A filter that nobody understands is 500 and shows nothing",
+      "the platform may take a filter it does not know for another: what is half understood would show too much"),
+    R("auth.values", "platform 10", "Handlers are shown what is asked for, under the names the platform has"),
+    R("auth.search", "platform 10", "Searching by another's metadata, or by values, finds nothing of theirs"),
+    R("auth.copy", "platform 10", "A copy is its maker's; what cannot be seen cannot be copied: 409"),
+    R("auth.taken", "platform 10", "The id of what is another's is taken: 409"),
+    R("auth.join", "platform 10", "Joining another's run is as joining one that is not there"),
+    R("auth.graph", "platform 10", "Graphs see the user, and clients can neither set nor read it"),
+    R("auth.factory", "platform 10", "Factories see the user, whatever the graph is opened for"),
+    R("auth.dependency", "fast_graph", "A FastAPI dependency may say who asks"),
+    R("auth.keys", "fast_graph", "An API key in x-api-key says who asks"),
+    R("auth.expiry", "fast_graph", "A stream goes on though its token expires; the next request with it is 401"),
+    R("auth.rotation", "fast_graph", "An issuer changes its keys while streams go on"),
+)  # fmt: skip
+
 REQUIREMENTS: Sequence[Requirement] = (
     *META, *NOT_YET, *ASSISTANTS, *THREADS, *STATE, *RUNS, *MULTITASK, *STREAMS, *COMMANDS, *STORE, *REMOTE, *WALK,
-    *FIELDS,
+    *FIELDS, *ACCESS,
 )  # fmt: skip
 
 BY_ID = {requirement.id: requirement for requirement in REQUIREMENTS}

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import pytest
 from fastapi import APIRouter, FastAPI, Request, Response
+from langgraph_sdk import Auth
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
@@ -57,8 +58,55 @@ def test_a_name_that_cannot_be_served_is_refused(name: Any) -> None:
     refused("name", graph_factory=lambda: {name: compiled()})
 
 
-def test_auth_is_refused_rather_than_ignored() -> None:
-    refused("auth is not supported by this version", GRAPHS, auth=object())
+def test_auth_that_nobody_understands_is_refused() -> None:
+    refused("give a langgraph_sdk.Auth, a function, or Depends", GRAPHS, auth=object())
+
+
+KEYS = DEFAULTS.model_copy(update={"api_keys": f"alice:{'0' * 64}"})
+
+
+def test_there_is_one_way_to_say_who_asks() -> None:
+    refused("auth says who sends a request, and so do", GRAPHS, auth=lambda authorization: "alice", settings=KEYS)
+    refused("has no @auth.authenticate", GRAPHS, auth=Auth())
+    refused("asks for 'token'", GRAPHS, auth=lambda token: "alice")
+
+
+@pytest.mark.parametrize("keys", ["", " ", ",", "alice", f"alice:{'0' * 64},"])
+def test_keys_that_are_none_open_no_door(keys: str) -> None:
+    refused("API key number", GRAPHS, settings=DEFAULTS.model_copy(update={"api_keys": keys}))
+
+
+async def test_handlers_go_with_the_keys_of_the_settings() -> None:
+    app = fastGraph(GRAPHS, auth=Auth(), settings=KEYS)
+    async with started(app) as client:
+        assert (await client.post("/threads/search", json={})).status_code == 401
+
+
+@pytest.mark.parametrize("prefix", ["", "/agents"])
+async def test_a_router_in_an_app_of_ones_own_asks_as_well(prefix: str) -> None:
+    runtime = Runtime(GRAPHS, auth=lambda authorization: authorization, settings=DEFAULTS)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with runtime:
+            yield
+
+    app = FastAPI(lifespan=lifespan)
+    app.include_router(runtime.router, prefix=prefix)
+    async with started(app) as client:
+        answers = [
+            await client.post(f"{prefix}/threads/search", json={}, headers=headers)
+            for headers in ({}, {"authorization": "alice"})
+        ]
+        theirs = await client.get(f"{prefix}/ok")
+    assert [answer.status_code for answer in (*answers, theirs)] == [401, 200, 200]
+
+
+async def test_routes_of_ones_own_are_asked_by_nobody_else() -> None:
+    app = FastAPI()
+    app.add_api_route("/hello", hello)
+    async with started(fastGraph(GRAPHS, app=app, settings=KEYS)) as client:
+        assert [(await client.get(path)).status_code for path in ("/hello", "/threads/t")] == [200, 401]
 
 
 def test_a_lifespan_goes_by_its_own_name() -> None:

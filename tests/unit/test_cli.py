@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from fast_graph import Settings, runtime
+from fast_graph.auth.keys import digest_of, new_key
 from fast_graph.cli import commands
 from tests.services.processes import ROOT, accepts, free_port
 
@@ -188,6 +189,25 @@ def test_serve_answers_until_it_is_stopped(here: Path, number: signal.Signals) -
 def test_serve_is_for_this_machine_alone_unless_told_otherwise(here: Path) -> None:
     with running(here, "serve", "apps:app", "--port", "0") as server:
         assert url_of(server).startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("host", "keys", "warned"), [("0.0.0.0", None, True), ("127.0.0.1", None, False), ("0.0.0.0", "alice", False)]
+)
+def test_a_server_that_all_can_reach_warns_if_nobody_is_asked(
+    here: Path, host: str, keys: str | None, warned: bool
+) -> None:
+    variables = {"FAST_GRAPH_API_KEYS": str(new_key(keys)[1])} if keys else {}
+    with running(here, "serve", "apps:app", "--host", host, "--port", "0", **variables) as server:
+        url_of(server)
+        server.stop(signal.SIGTERM)
+    assert ("no authentication: whoever reaches 0.0.0.0" in server.said) == warned
+
+
+def test_a_key_is_made_and_only_its_hash_is_for_the_settings(at_once: Callable[..., Told]) -> None:
+    done = at_once("key", "alice")
+    made, entry = (line.rpartition(" ")[2] for line in done.out.splitlines())
+    assert (done.code, entry) == (0, f"alice:{digest_of(made)}")
 
 
 def test_serve_without_a_worker_leaves_runs_pending(here: Path) -> None:

@@ -179,6 +179,20 @@ def test_half_a_choice_is_refused_and_no_secret_told(given: dict[str, Any], said
     assert "sesame" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"jwt_key": "sesame" * 9, "jwt_jwks_url": "https://us/keys"}, "both name keys: remove one"),
+        ({"jwt_audience": "us"}, "no key: set FAST_GRAPH_JWT_JWKS_URL or _KEY"),
+        ({"jwt_jwks_url": "file:///etc/passwd"}, "must begin with https://"),
+    ],
+)
+def test_tokens_without_one_source_of_keys_are_refused(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said) as refused:
+        Settings(**given)
+    assert "sesame" not in str(refused.value)
+
+
 def test_a_password_is_no_choice() -> None:
     assert Settings(redis_password="open").redis_host is None
 
@@ -186,7 +200,8 @@ def test_a_password_is_no_choice() -> None:
 def test_secrets_are_not_shown() -> None:
     pieces = Settings(postgres_url=URL, redis_host="redis", redis_password="sesame")
     whole = Settings(postgres_url=URL, redis_url="redis://:sesame@redis")
-    assert "sesame" not in f"{pieces!r} {pieces} {whole!r} {whole}"
+    keys = Settings(jwt_key="sesame" * 9, api_keys="sesame")
+    assert "sesame" not in f"{pieces!r} {pieces} {whole!r} {whole} {keys!r} {keys}"
 
 
 @pytest.mark.parametrize("said", ["tcp://10.0.0.1:6380", "6380"])

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, and_, cast, func, literal, true
+from sqlalchemy import ColumnElement, and_, cast, false, func, literal, or_, true
 
 from fast_graph.backends.sql.types import Json, json_text
-from fast_graph.model.match import contains, in_scope
+from fast_graph.model.match import check_scope, contains, in_scope
 from fast_graph.model.records import Scope
 
 Condition = ColumnElement[bool]
@@ -37,6 +37,7 @@ class PostgresJson(JsonDialect):
         return column.op("@>", is_comparison=True)(_jsonb(wanted))
 
     def in_scope(self, column: ColumnElement[Any], scope: Scope) -> Condition:
+        check_scope(scope)
         conditions = [self._satisfies(column, key, condition) for key, condition in scope.items()]
         return and_(true(), *conditions)
 
@@ -47,7 +48,7 @@ class PostgresJson(JsonDialect):
         return and_(true(), *found)
 
     def _operator(self, name: str) -> Any:
-        return {"$eq": self._equals, "$contains": self._has_member}[name]
+        return {"$eq": self._equals, "$contains": self._has_member, "$in": self._is_one_of}[name]
 
     def _equals(self, column: ColumnElement[Any], key: str, value: Any) -> Condition:
         exact = func.coalesce(_at(column, key), _jsonb(None)) == _jsonb(value)
@@ -58,6 +59,9 @@ class PostgresJson(JsonDialect):
         wanted = list(operand) if isinstance(operand, list | tuple) else [operand]
         is_list = func.jsonb_typeof(_at(column, key)) == "array"
         return and_(is_list, self.contains(column, {key: wanted}))
+
+    def _is_one_of(self, column: ColumnElement[Any], key: str, operand: Any) -> Condition:
+        return or_(false(), *[self._equals(column, key, one) for one in operand])
 
     def merged(self, column: ColumnElement[Any], changes: Mapping[str, Any]) -> ColumnElement[Any]:
         return column.op("||")(_jsonb(changes))
@@ -84,6 +88,7 @@ class SqliteJson(JsonDialect):
         return func.fast_graph_contains(column, json_text(wanted)) == 1
 
     def in_scope(self, column: ColumnElement[Any], scope: Scope) -> Condition:
+        check_scope(scope)
         return func.fast_graph_in_scope(column, json_text(scope)) == 1 if scope else true()
 
     def merged(self, column: ColumnElement[Any], changes: Mapping[str, Any]) -> ColumnElement[Any]:

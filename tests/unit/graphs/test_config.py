@@ -8,10 +8,23 @@ import pytest
 from langgraph.types import Command, Send
 from pydantic import BaseModel
 
-from fast_graph.graphs.config import context_for, resumed, run_config, run_input, to_command
+from fast_graph.graphs.config import (
+    client_keys,
+    context_for,
+    reading_config,
+    resumed,
+    run_config,
+    run_input,
+    to_command,
+    user_keys,
+)
+from fast_graph.graphs.serde import decode, encode
+from fast_graph.model.user import User
 from fast_graph.testing.clock import OwnedClock
 from fast_graph.testing.rows import new_run
 from tests.unit.graphs.sources import compiled
+
+USER = User({"identity": "alice", "team": "blue", "socket": object()})
 
 RUN_ID = "0193ab00-0000-7000-8000-000000000001"
 
@@ -122,3 +135,26 @@ def test_a_run_that_goes_on_does_so_from_the_latest_checkpoint() -> None:
     later = resumed({"configurable": config, "tags": ["a"]})
     assert later == {"configurable": {"thread_id": "t", "user": "ann"}, "tags": ["a"]}
     assert config["checkpoint_id"] == "c"
+
+
+def test_the_user_travels_with_the_run_as_json() -> None:
+    stored = decode(encode({"config": {"configurable": user_keys(USER)}}))
+    met: Any = run_config(new_run(OwnedClock(), "t"), stored)["configurable"]
+    user = met["langgraph_auth_user"]
+    assert (user.identity, user["team"], user.team) == ("alice", "blue", "blue")
+    assert "socket" not in user
+    assert (met["langgraph_auth_user_id"], met["user_id"], met["langgraph_auth_permissions"]) == ("alice", "alice", [])
+
+
+def test_without_a_user_a_graph_is_told_of_none() -> None:
+    assert user_keys(None) == {}
+    assert reading_config({}, None, thread_id="t") == {"configurable": {"thread_id": "t"}}
+
+
+def test_a_client_cannot_make_up_what_the_server_says() -> None:
+    forged = {"langgraph_auth_user": 1, "langgraph_auth_x": 1, "__pregel_store": 1, "__fast_graph_token": 1, "mine": 1}
+    assert client_keys(forged) == {"mine": 1}
+    seen: Any = reading_config({"configurable": {**forged, "user_id": "eve", "thread_id": "x"}}, USER, thread_id="t")
+    configurable = seen["configurable"]
+    assert (configurable["user_id"], configurable["thread_id"]) == ("alice", "t")
+    assert configurable["langgraph_auth_user"].team == "blue"

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fast_graph.model.errors import ConfigurationError
 from fast_graph.model.match import contains, in_scope
 
 PLAIN = st.none() | st.booleans() | st.integers(-3, 3) | st.floats(-2, 2) | st.sampled_from(["", "a", "b"])
@@ -83,3 +84,15 @@ def test_every_condition_has_to_hold() -> None:
 def test_a_row_without_the_key_is_out_of_scope() -> None:
     assert not in_scope({}, {"owner": "me"})
     assert not in_scope({}, {"owner": {"$eq": "me"}})
+
+
+@pytest.mark.parametrize(("metadata", "found"), [({"owner": "me"}, True), ({}, True), ({"owner": "you"}, False)])
+def test_one_of_several_will_do_and_null_is_absent(metadata: dict[str, Any], found: bool) -> None:
+    assert in_scope(metadata, {"owner": {"$in": ["me", None]}}) == found
+    assert not in_scope(metadata, {"owner": {"$in": []}})
+
+
+@pytest.mark.parametrize("scope", [{"owner": {"$ne": "x"}}, {"owner": {"$eq": "me", "$x": 1}}, {"$or": []}])
+def test_a_filter_that_is_not_understood_is_refused(scope: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="unknown operator"):
+        in_scope({"owner": "me"}, scope)

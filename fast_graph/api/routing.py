@@ -1,6 +1,7 @@
 """How requests reach the handlers: JSON by orjson, and ids that contain slashes."""
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from json import JSONDecodeError
 from typing import Any
 from urllib.parse import quote, unquote
@@ -8,6 +9,7 @@ from urllib.parse import quote, unquote
 import orjson
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fast_graph.api.errors import PROBLEMS, answer
@@ -126,6 +128,6 @@ def quoted(text: str) -> str:
     return quote(text, safe="")
 
 
-def caller_of(request: Request) -> Caller:
+def caller_of(request: HTTPConnection) -> Caller:
     """Who sent the request."""
-    return ANONYMOUS
+    return replace(ANONYMOUS, address=request.client.host) if request.client else ANONYMOUS

@@ -17,6 +17,7 @@ from fast_graph.backends.sql.types import Json as JsonColumn
 from fast_graph.backends.sql.types import Moment
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import ConflictError, NotFoundError
+from fast_graph.model.quota import UNLIMITED, Quota
 from fast_graph.model.records import Created, Json, Run, Scope, Thread
 
 
@@ -27,9 +28,19 @@ class PostgresRuns(SqlRuns):
         super().__init__(database, clock)
         self._direct = direct
 
-    async def create(self, run: Run, *, create_thread: Thread | None, thread_config: Json, scope: Scope) -> Created:
-        if scope or run.multitask_strategy in ("interrupt", "rollback"):
-            return await super().create(run, create_thread=create_thread, thread_config=thread_config, scope=scope)
+    async def create(
+        self,
+        run: Run,
+        *,
+        create_thread: Thread | None,
+        thread_config: Json,
+        scope: Scope,
+        quota: Quota = UNLIMITED,
+    ) -> Created:
+        if scope or quota != UNLIMITED or run.multitask_strategy in ("interrupt", "rollback"):
+            return await super().create(
+                run, create_thread=create_thread, thread_config=thread_config, scope=scope, quota=quota
+            )
         creation = _creation(exclusive=run.multitask_strategy == "reject", makes_thread=create_thread is not None)
         shared = {key: run.metadata[key] for key in SHARED_METADATA if key in run.metadata}
         values = {"thread_id": run.thread_id, "config": thread_config, "shared": shared, "now": self._clock()}

@@ -39,7 +39,7 @@ META = (
       "the platform answers 404 on its own pages such as /ok: one rule for all paths"),
     R("cors.origins", "platform 0", "Pages of every origin may call the API"),
     R("cors.preflight", "platform 0", "A preflight allows every method and header, and private networks"),
-    R("cors.exposed", "platform 0", "Pages may read the paging headers, Content-Location and Location",
+    R("cors.exposed", "platform 0", "Pages may read the paging headers, Content-Location, Location and Retry-After",
       "the platform does not expose Location: browsers need it to come back to a stream that dropped"),
     R("errors.detail", "platform 0", "Every refusal is JSON with one text under detail",
       "the platform answers a bad namespace label in plain text and a missing key under error: one form is enough"),

@@ -94,7 +94,8 @@ class Settings(BaseSettings):
     max_event_bytes: int | None = Field(default=128 * 1024 * 1024, ge=1)
     """How large one event of a run's stream may be; a run that says more ends as ``error``."""
     max_value_bytes: int | None = Field(default=128 * 1024 * 1024, ge=1)
-    """How large one value of a graph's state may be; a run that writes more ends as ``error``."""
+    """How large one value of a graph's state may be, with SQLite all of it; a run that writes more ends as ``error``.
+    """
     max_recursion_limit: int | None = Field(default=100_000, ge=1)
     """The highest recursion limit that a run may ask for."""
     max_pending_runs: int | None = Field(default=None, ge=1)

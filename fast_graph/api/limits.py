@@ -3,10 +3,11 @@
 Each is pure ASGI, so that it holds for every route of an app, and is left out where its setting is ``none``.
 """
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -21,6 +22,9 @@ HEALTH = frozenset({"/ok", "/health"})
 
 LASTING = re.compile(r"/(?:stream|stream/events|wait|join)$")
 """Paths whose answers take as long as a run."""
+
+LINGER = 5.0
+"""Seconds that a refused body is still taken in: a client that cannot send the rest would never read the answer."""
 
 POLICY_VIOLATION = 1008
 """How a WebSocket is closed that may not be opened."""
@@ -42,7 +46,7 @@ class BodyLimit:
             counted = _CountedBody(receive, send, self._most)
             await self._app(scope, counted.receive, counted.send)
         elif int(announced) > self._most:
-            await _too_large(self._most, send)
+            await _too_large(self._most, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -67,7 +71,7 @@ class _CountedBody:
             return message
         self._refused = True
         if not self._answering:
-            await _too_large(self._most, self._send)
+            await _too_large(self._most, self._receive, self._send)
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
@@ -76,9 +80,16 @@ class _CountedBody:
             await self._send(message)
 
 
-async def _too_large(most: int, send: Send) -> None:
-    error = TooLargeError(f"The body is larger than {most} bytes, the most that is allowed")
-    await _refuse(error, "http", send, headers=[(b"connection", b"close")])
+async def _too_large(most: int, receive: Receive, send: Send) -> None:
+    response = answer(TooLargeError(f"The body is larger than {most} bytes, the most that is allowed"), "")
+    headers = [*response.raw_headers, (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER):
+            while (await receive()).get("more_body"):
+                pass
+    await send({"type": "http.response.body", "body": b""})
 
 
 class RateLimit:
@@ -93,7 +104,7 @@ class RateLimit:
             wait = await self._rates.hit(caller_of(HTTPConnection(scope)).share)
             if wait:
                 error = LimitError("Too many requests: wait as long as Retry-After says", retry_after=wait)
-                await _refuse(error, scope["type"], send)
+                await _refuse(error, scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -113,7 +124,7 @@ class OpenStreams:
         share = caller_of(HTTPConnection(scope)).share
         if self._open[share] >= self._most:
             error = LimitError(f"You hold {self._most} streams open, and may hold no more: close one")
-            await _refuse(error, scope["type"], send)
+            await _refuse(error, scope, receive, send)
             return
         with self._place(share):
             await self._app(scope, receive, send)
@@ -139,13 +150,8 @@ def _lasts(scope: Scope) -> bool:
     return LASTING.search(path) is not None or (path.endswith("/cancel") and b"wait=" in scope["query_string"])
 
 
-async def _refuse(
-    error: LimitError | TooLargeError, kind: str, send: Send, headers: list[tuple[bytes, bytes]] | None = None
-) -> None:
-    if kind == "websocket":
+async def _refuse(error: LimitError, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": str(error)})
-        return
-    response = answer(error, "")
-    start = {"type": "http.response.start", "status": response.status_code}
-    await send({**start, "headers": [*response.raw_headers, *(headers or ())]})
-    await send({"type": "http.response.body", "body": response.body})
+    else:
+        await answer(error, scope["path"])(scope, receive, send)

@@ -17,7 +17,7 @@ class BoundedSerializer(JsonPlusSerializer):
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         kind, data = super().dumps_typed(obj)
         if len(data) > self.most:
-            raise TooLargeError(f"The graph writes a value of {len(data)} bytes to its state: {self.most} are allowed")
+            raise TooLargeError(f"The graph writes {len(data)} bytes to its state at once: {self.most} are allowed")
         return kind, data
 
 

@@ -14,7 +14,7 @@ class Quota:
     """How many runs there may be before one more is refused; ``None`` is any number."""
 
     pending: int | None = None
-    """That wait to start, whoever wants them. Those created at the very same moment may pass it together."""
+    """That wait to start, whoever wants them."""
     per_caller: int | None = None
     """Pending or running, of one caller."""
     per_graph: int | None = None

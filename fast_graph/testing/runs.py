@@ -195,7 +195,7 @@ class RunStoreConformance:
             await admit(stores, new_run(clock, first.thread_id, **share), quota=quota)
 
     async def test_runs_created_at_once_do_not_pass_a_quota_together(self, stores: Stores, clock: OwnedClock) -> None:
-        quota = Quota(per_caller=3, per_graph=5)
+        quota = Quota(per_caller=3, per_graph=5, pending=6)
         threads = [(await add_thread(stores, clock)).thread_id for _ in range(12)]
         runs = [
             new_run(clock, thread_id, caller=f"caller {number % 2}", graph_id="agent")

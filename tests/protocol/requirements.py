@@ -365,9 +365,25 @@ FIELDS = (
     R("recorded.document", "fast_graph", "docs/compatibility.md says how many do"),
 )  # fmt: skip
 
+LIMITS = (
+    R("limits.bodies", "fast_graph", "A body that is too large is 413, whether or not it announces its size"),
+    R("limits.recursion", "fast_graph", "A recursion limit beyond what is allowed is 422"),
+    R("limits.events", "fast_graph", "A run that says too large an event ends as error, and says why"),
+    R("limits.values", "fast_graph", "A run that writes too large a value ends as error; the thread stays as it was"),
+    R("limits.quotas", "fast_graph", "A run beyond a quota is 429 with Retry-After, and was never there"),
+    R("limits.quotas.room", "fast_graph", "Once a run has ended there is room for the next"),
+    R("limits.quotas.batches", "fast_graph", "A batch beyond a quota is refused as a whole"),
+    R("limits.rates", "fast_graph", "A caller who comes too often gets 429 with Retry-After; health is always told"),
+    R("limits.streams", "fast_graph", "A stream or wait too many is 429 with Retry-After, and no run starts"),
+    R("limits.callers", "fast_graph", "One caller's limits are not another's"),
+    R("headers.nosniff", "fast_graph", "Browsers are told not to guess what an answer is"),
+    R("headers.pages", "fast_graph", "Pages are not shown in frames of other sites, and tell them no addresses"),
+    R("cors.settings", "platform 10", "Origins, methods, headers, credentials and the age of all this can be set"),
+)
+
 REQUIREMENTS: Sequence[Requirement] = (
     *META, *NOT_YET, *ASSISTANTS, *THREADS, *STATE, *RUNS, *MULTITASK, *STREAMS, *COMMANDS, *STORE, *REMOTE, *WALK,
-    *FIELDS,
+    *LIMITS, *FIELDS,
 )  # fmt: skip
 
 BY_ID = {requirement.id: requirement for requirement in REQUIREMENTS}

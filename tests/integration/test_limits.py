@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
@@ -61,7 +61,7 @@ async def test_bodies_ten_times_too_large(server: Server) -> None:
     async with client_of(server.port) as client:
         body = b'{"assistant_id": "tokens", "input": "' + b"x" * 1_000_000 + b'"}'
 
-        async def pieces() -> object:
+        async def pieces() -> AsyncIterator[bytes]:
             for start in range(0, len(body), 10_000):
                 yield body[start : start + 10_000]
 

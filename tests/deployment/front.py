@@ -27,7 +27,7 @@ def new_certificate(place: Path) -> Certificate:
     made = Certificate(place / "chain.pem", place / "key.pem")
     what = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1"]
     who = ["-subj", "/CN=localhost", "-addext", f"subjectAltName=IP:{LOCAL}"]
-    where = ["-out", made.chain, "-keyout", made.key]
+    where = ["-out", str(made.chain), "-keyout", str(made.key)]
     subprocess.run(["openssl", "req", *what, *who, *where], check=True, capture_output=True)
     return made
 

@@ -92,7 +92,7 @@ def _new_app(settings: Settings, options: Mapping[str, Any], *, guarded: bool) -
     app = FastAPI(**{"title": "FastGraph", "description": DESCRIPTION, **options})
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=_origins(settings, guarded=guarded),
+        allow_origins=allowed_origins(settings, guarded=guarded),
         allow_methods=list(settings.cors_methods),
         allow_headers=list(settings.cors_headers),
         allow_credentials=settings.cors_credentials,
@@ -104,7 +104,7 @@ def _new_app(settings: Settings, options: Mapping[str, Any], *, guarded: bool) -
     return app
 
 
-def _origins(settings: Settings, *, guarded: bool) -> list[str]:
+def allowed_origins(settings: Settings, *, guarded: bool) -> list[str]:
     """A server that checks who asks is open to those pages alone that somebody has named."""
     named = "cors_origins" in settings.model_fields_set
     return list(settings.cors_origins) if named or not guarded else []

@@ -21,7 +21,7 @@ HEALTH = frozenset({"/ok", "/health"})
 """What is always answered: whoever asks there decides whether this process lives."""
 
 LASTING = re.compile(r"/(?:stream|stream/events|wait|join)$")
-"""Paths whose answers take as long as a run."""
+"""Paths whose answers take as long as a run. Cancelling is none of them: it makes room."""
 
 LINGER = 5.0
 """Seconds that a refused body is still taken in: a client that cannot send the rest would never read the answer."""
@@ -42,7 +42,7 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         announced = next((value for name, value in scope["headers"] if name == b"content-length"), None)
-        if announced is None:
+        if announced is None or not announced.isdigit():
             counted = _CountedBody(receive, send, self._most)
             await self._app(scope, counted.receive, counted.send)
         elif int(announced) > self._most:
@@ -142,12 +142,7 @@ class OpenStreams:
 
 def _lasts(scope: Scope) -> bool:
     """Whether the answer may take as long as a run does."""
-    if scope["type"] == "websocket":
-        return True
-    if scope["type"] != "http":
-        return False
-    path: str = scope["path"]
-    return LASTING.search(path) is not None or (path.endswith("/cancel") and b"wait=" in scope["query_string"])
+    return scope["type"] == "websocket" or (scope["type"] == "http" and LASTING.search(scope["path"]) is not None)
 
 
 async def _refuse(error: LimitError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -10,6 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
 from starlette.routing import Match
 
+from fast_graph.api.headers import SecurityHeaders
 from fast_graph.api.routing import EncodedSlashes
 from fast_graph.graphs.registry import GraphSource
 from fast_graph.model.errors import ConfigurationError
@@ -19,8 +20,8 @@ from fast_graph.storage.backend import Backend
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Any]]
 
-EXPOSED = ["x-pagination-total", "x-pagination-next", "content-location", "location"]
-"""Headers that pages of other origins may read: paging, and where to come back to."""
+EXPOSED = ["x-pagination-total", "x-pagination-next", "content-location", "location", "retry-after"]
+"""Headers that pages of other origins may read: paging, where to come back to, and when."""
 
 SAMPLE_IDS = ("some_id", "1", "00000000-0000-0000-0000-000000000000")
 """Ids as different routes may want them."""
@@ -77,27 +78,37 @@ def fastGraph(
         docs_url=docs_url,
     )
     if app is None:
-        app = _new_app(runtime.settings, fastapi_options)
+        app = _new_app(runtime.settings, fastapi_options, guarded=auth is not None)
     else:
         _check_paths(app, runtime)
     runtime.add_routes(app.router)
+    runtime.add_limits(app)
     app.add_middleware(EncodedSlashes)
     app.state.fast_graph = runtime
     _wrap_lifespan(app, runtime, custom_lifespan)
     return app
 
 
-def _new_app(settings: Settings, options: Mapping[str, Any]) -> FastAPI:
+def _new_app(settings: Settings, options: Mapping[str, Any], *, guarded: bool) -> FastAPI:
     app = FastAPI(**{"title": "FastGraph", "description": DESCRIPTION, **options})
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=list(settings.cors_origins),
-        allow_methods=["*"],
-        allow_headers=["*"],
+        allow_origins=allowed_origins(settings, guarded=guarded),
+        allow_methods=list(settings.cors_methods),
+        allow_headers=list(settings.cors_headers),
+        allow_credentials=settings.cors_credentials,
         expose_headers=EXPOSED,
+        max_age=settings.cors_max_age,
         allow_private_network=True,
     )
+    app.add_middleware(SecurityHeaders)
     return app
+
+
+def allowed_origins(settings: Settings, *, guarded: bool) -> list[str]:
+    """A server that checks who asks is open to those pages alone that somebody has named."""
+    named = "cors_origins" in settings.model_fields_set
+    return list(settings.cors_origins) if named or not guarded else []
 
 
 def _check_paths(app: FastAPI, runtime: Runtime) -> None:

@@ -26,6 +26,7 @@ from pydantic import ValidationError
 
 from fast_graph import runtime
 from fast_graph.auth.keys import new_key
+from fast_graph.connections import patient_http
 from fast_graph.model.errors import ConfigurationError, FastGraphError
 from fast_graph.settings import Settings
 
@@ -186,6 +187,7 @@ def serve(
             ssl_keyfile=ssl_keyfile,
             ssl_certfile=ssl_certfile,
             timeout_graceful_shutdown=timeout_graceful_shutdown,
+            **_patience(app.state.fast_graph.settings),
         )
         _load_certificate(config)
         _run(_serve(app, config), config)
@@ -307,6 +309,12 @@ def _log_to_stderr(level: str) -> None:
 
 
 # ---- The process
+
+
+def _patience(settings: Settings) -> dict[str, Any]:
+    """How long clients may take, and for how much."""
+    http = patient_http(patience=settings.request_timeout, most_head=settings.max_header_bytes)
+    return {"http": http, "timeout_keep_alive": settings.keep_alive}
 
 
 def _run(work: Coroutine[Any, Any, None], config: uvicorn.Config) -> None:

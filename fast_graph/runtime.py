@@ -14,13 +14,16 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
 
-from fastapi import APIRouter, params
+from fastapi import APIRouter, FastAPI, params
 from langgraph_sdk import Auth
+from limits import parse_many
+from starlette.middleware import Middleware
 from uuid_utils import uuid7
 
 from fast_graph.api.assistants import AssistantRoutes
 from fast_graph.api.guard import by_credentials, by_dependency
 from fast_graph.api.items import ItemRoutes
+from fast_graph.api.limits import BodyLimit, OpenStreams, RateLimit
 from fast_graph.api.meta import MetaRoutes
 from fast_graph.api.routing import Guard
 from fast_graph.api.runs import RunRoutes
@@ -34,15 +37,18 @@ from fast_graph.backends.memory.backend import MemoryBackend
 from fast_graph.backends.memory.ledger import Bounds
 from fast_graph.backends.postgres.engine import PostgresOptions
 from fast_graph.backends.postgres_redis import PostgresRedisBackend
+from fast_graph.backends.rates import LocalRates, RedisRates
 from fast_graph.backends.redis.options import RedisOptions
 from fast_graph.backends.redis.streams import StreamBounds as RedisBounds
 from fast_graph.backends.sqlite.backend import SqliteBackend
 from fast_graph.backends.sqlite.streams import StreamBounds as SqliteBounds
 from fast_graph.engine.execution import Tools
 from fast_graph.engine.worker import Worker, WorkerOptions
+from fast_graph.graphs.bounded import bounded
 from fast_graph.graphs.registry import GraphSource, Registry, check_graphs
 from fast_graph.model.clock import system_clock
 from fast_graph.model.errors import ConfigurationError
+from fast_graph.model.quota import Quota
 from fast_graph.services.assistants import Assistants
 from fast_graph.services.items import Items
 from fast_graph.services.runs import Runs
@@ -91,6 +97,8 @@ class Runtime:
         self.stores = self.backend.connect()
         served = _all_graphs(graphs or {}, graph_factory)
         self._max_attempts = _checked_attempts(max_attempts or {}, served)
+        self._rates = _rates(self.settings, self.backend)
+        self._bound_values()
         self.graphs = Registry(
             served,
             checkpointer=self.stores.checkpointer,
@@ -102,6 +110,12 @@ class Runtime:
         self.worker = self._worker()
         self._docs_url = docs_url
         self._open = AsyncExitStack()
+
+    def _bound_values(self) -> None:
+        most = self.settings.max_value_bytes
+        if most is not None:
+            for saver in (self.stores.checkpointer, self.stores.scratch):
+                saver.serde = bounded(saver.serde, most=most)
 
     def _build_services(self) -> None:
         stores, policy = self.stores, self._policy
@@ -124,6 +138,8 @@ class Runtime:
             new_id=new_id,
             stop_patience=self.settings.poll,
             max_attempts=self._max_attempts,
+            quota=_quota(self.settings),
+            max_steps=self.settings.max_recursion_limit,
         )
         self.states = States(
             stores.threads, stores.checkpointer, signals=stores.signals, graphs=self.graphs, policy=policy
@@ -159,6 +175,7 @@ class Runtime:
             checkpointer=stores.checkpointer,
             scratch=stores.scratch,
             run_timeout=settings.run_timeout,
+            max_event_bytes=settings.max_event_bytes,
         )
         options = WorkerOptions(
             name=f"{socket.gethostname()}:{os.getpid()}",
@@ -191,10 +208,23 @@ class Runtime:
         if self._guard is None and host not in LOOPBACK:
             log.warning("no authentication: whoever reaches %s can do everything (docs/auth.md says how to ask)", host)
 
+    def add_limits(self, app: FastAPI) -> None:
+        """Have an app refuse requests that are too large or too many. Nearest to its routes: CORS is outside."""
+        settings = self.settings
+        if settings.max_body_bytes is not None:
+            app.user_middleware.append(Middleware(BodyLimit, most=settings.max_body_bytes))
+        if self._rates is not None:
+            app.user_middleware.append(Middleware(RateLimit, rates=self._rates, guarded=self._guard is not None))
+        if settings.max_streams_per_caller is not None:
+            most, guarded = settings.max_streams_per_caller, self._guard is not None
+            app.user_middleware.append(Middleware(OpenStreams, most=most, guarded=guarded))
+
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:
             self._widen_executor()
             await stack.enter_async_context(self.stores)
+            if self._rates is not None:
+                stack.push_async_callback(self._rates.aclose)
             await self.assistants.ensure_system()
             # What is loaded by now stays: without this, each full collection walks all of it and stops the loop.
             gc.freeze()
@@ -279,6 +309,22 @@ async def migrate(settings: Settings) -> str:
     if isinstance(backend, MemoryBackend):
         return "The memory backend has nothing to migrate: set POSTGRE_DATABASE_URL or FAST_GRAPH_SQLITE_PATH"
     return await backend.connect().migrate()
+
+
+def _quota(settings: Settings) -> Quota:
+    return Quota(
+        pending=settings.max_pending_runs,
+        per_caller=settings.max_runs_per_caller,
+        per_graph=settings.max_runs_per_graph,
+    )
+
+
+def _rates(settings: Settings, backend: Backend) -> LocalRates | RedisRates | None:
+    """What counts how often callers come; nothing if they may come as they like."""
+    if settings.rate_limit is None:
+        return None
+    rates = parse_many(settings.rate_limit)
+    return RedisRates(rates, backend.redis) if isinstance(backend, PostgresRedisBackend) else LocalRates(rates)
 
 
 def _backend(settings: Settings) -> MemoryBackend | SqliteBackend | PostgresRedisBackend:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
 
+from limits import parse_many
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -106,13 +107,61 @@ class Settings(BaseSettings):
     private_store: bool = True
     """Whether callers, known by a token or key, reach only the store's namespaces below their own identity."""
 
-    cors_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
-    """Origins whose pages may use the API, separated by commas."""
+    max_body_bytes: int | None = Field(default=64 * 1024 * 1024, ge=1)
+    """How large a request's body may be."""
+    max_event_bytes: int | None = Field(default=128 * 1024 * 1024, ge=1)
+    """How large one event of a run's stream may be; a run that says more ends as ``error``."""
+    max_value_bytes: int | None = Field(default=128 * 1024 * 1024, ge=1)
+    """How large one value of a graph's state may be, with SQLite all of it; a run that writes more ends as ``error``.
+    """
+    max_recursion_limit: int | None = Field(default=100_000, ge=1)
+    """The highest recursion limit that a run may ask for."""
+    max_pending_runs: int | None = Field(default=None, ge=1)
+    """Runs that wait to start, all instances together; more are refused."""
+    max_runs_per_caller: int | None = Field(default=None, ge=1)
+    """Runs of one caller in flight, all instances together; more are refused."""
+    max_runs_per_graph: int | None = Field(default=None, ge=1)
+    """Runs of one graph in flight, all instances together; more are refused."""
+    max_streams_per_caller: int | None = Field(default=10_000, ge=1)
+    """Streams, waits and WebSockets that one caller may hold open on this process."""
+    rate_limit: str | None = None
+    """How often one caller may come, such as ``100/second`` or ``10/second;1000/hour``."""
 
-    @field_validator("cors_origins", mode="before")
+    request_timeout: float | None = Field(default=120, gt=0)
+    """How long a request may take to arrive, from its first byte or the opened connection on."""
+    keep_alive: int = Field(default=5, ge=1)
+    """How long a connection may be idle between two requests."""
+    max_header_bytes: int = Field(default=65_536, ge=1024)
+    """How large the address and the headers of a request may be."""
+
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
+    """Origins whose pages may use the API, separated by commas. With auth, none unless they are named."""
+    cors_methods: Annotated[tuple[str, ...], NoDecode] = ("*",)
+    """Methods they may use."""
+    cors_headers: Annotated[tuple[str, ...], NoDecode] = ("*",)
+    """Headers they may send."""
+    cors_credentials: bool = False
+    """Whether they may send cookies and other credentials that browsers add by themselves."""
+    cors_max_age: int = Field(default=600, ge=0)
+    """How long browsers may remember all this."""
+
+    @field_validator("cors_origins", "cors_methods", "cors_headers", mode="before")
     @classmethod
-    def _split(cls, origins: object) -> object:
-        return [origin.strip() for origin in origins.split(",")] if isinstance(origins, str) else origins
+    def _split(cls, names: object) -> object:
+        return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _is_a_rate(cls, rate: str | None) -> str | None:
+        if rate is not None:
+            parse_many(rate)
+        return rate
+
+    @model_validator(mode="after")
+    def _credentials_for_friends(self) -> Self:
+        if self.cors_credentials and "*" in self.cors_origins:
+            raise ValueError("with FAST_GRAPH_CORS_CREDENTIALS, FAST_GRAPH_CORS_ORIGINS has to name the origins, not *")
+        return self
 
     @field_validator("redis_port", mode="before")
     @classmethod

@@ -1,6 +1,7 @@
 """How requests reach the handlers: JSON by orjson, and ids that contain slashes."""
 
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from json import JSONDecodeError
 from typing import Any, ClassVar
 from urllib.parse import quote, unquote
@@ -8,6 +9,7 @@ from urllib.parse import quote, unquote
 import orjson
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
+from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from fast_graph.api.errors import PROBLEMS, answer
@@ -29,6 +31,10 @@ CALLER = "fast_graph.caller"
 
 Guard = Callable[[Request], Awaitable[Caller]]
 """Finds out who sends a request. Raises what the door shows as 401, or an error with a status of its own."""
+
+
+ADMISSIONS = "fast_graph.admissions"
+"""The key of a scope under which middleware leaves what is to be asked once it is known who sends the request."""
 
 
 class JsonRequest(Request):
@@ -74,9 +80,15 @@ class Route(APIRoute):
         return handler
 
     async def _identify(self, request: Request) -> None:
+        """Find out who asks, and whether there is room for them. Who is refused counts by their address."""
         guard = type(self).guard
-        if guard is not None:
+        if guard is None:
+            return
+        try:
             request.scope[CALLER] = await guard(request)
+        finally:
+            for admit in request.scope.get(ADMISSIONS, ()):
+                await admit(caller_of(request))
 
 
 def guarded(guard: Guard | None) -> type[Route]:
@@ -149,7 +161,7 @@ def quoted(text: str) -> str:
     return quote(text, safe="")
 
 
-def caller_of(request: Request) -> Caller:
+def caller_of(request: HTTPConnection) -> Caller:
     """Who sent the request."""
     caller: Caller = request.scope.get(CALLER, ANONYMOUS)
-    return caller
+    return replace(caller, address=request.client.host) if request.client else caller

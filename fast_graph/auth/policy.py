@@ -17,6 +17,13 @@ class Caller:
     permissions: tuple[str, ...] = ()
     user: User | None = field(default=None, compare=False)
     """All that is known of them; None if nobody asked."""
+    address: str = ""
+    """Where the request came from, as far as proxies can be believed."""
+
+    @property
+    def share(self) -> str:
+        """By what the caller is counted where there are limits: who they are, or else where they are."""
+        return f"user {self.identity}" if self.identity else f"address {self.address}"
 
 
 ANONYMOUS = Caller()

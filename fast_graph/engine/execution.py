@@ -24,7 +24,7 @@ from fast_graph.graphs.registry import Graph, Registry
 from fast_graph.graphs.serde import decode, encode
 from fast_graph.graphs.snapshot import Standing, is_at_rest, latest
 from fast_graph.graphs.stream import GraphStream
-from fast_graph.model.errors import LeaseLostError, NotFoundError, UnavailableError
+from fast_graph.model.errors import LeaseLostError, NotFoundError, TooLargeError, UnavailableError
 from fast_graph.model.records import EVERYTHING, Event, Failure, Json, Lease, Outcome, Renewal, ThreadState, Wish
 from fast_graph.storage.checkpoints import Checkpointer
 from fast_graph.storage.queue import RunQueue
@@ -55,6 +55,8 @@ class Tools:
     """For temporary threads."""
     run_timeout: float | None
     """Seconds a run may take; None is for ever."""
+    max_event_bytes: int | None = None
+    """How large an event may be; None is any size."""
 
 
 @dataclass
@@ -220,9 +222,17 @@ class Execution:
             events = stream.events(given, config, control=self._control, **self._options(graph))
             async with aclosing(events):
                 async for event in events:
+                    self._check_size(event)
                     await publisher.put(event)
             progress.result = stream.values()
             progress.complete = not stream.interrupted and progress.result is not None
+
+    def _check_size(self, event: Event) -> None:
+        most = self._tools.max_event_bytes
+        if most is not None and len(event.data) > most:
+            raise TooLargeError(
+                f"The graph says an event of {len(event.data)} bytes ({event.name}): {most} are allowed"
+            )
 
     async def _goes_on(self) -> bool:
         """Whether an earlier attempt has left a checkpoint to go on from."""

@@ -48,6 +48,19 @@ class CapacityError(FastGraphError):
     """A bound of this backend is reached; nothing was stored."""
 
 
+class LimitError(FastGraphError):
+    """The caller asks for more than is allowed at a time; nothing was done, and it may be asked for again later."""
+
+    def __init__(self, text: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(text)
+        self.retry_after = retry_after
+        """Seconds after which it is worth while."""
+
+
+class TooLargeError(FastGraphError):
+    """A value is well-formed, but larger than is allowed."""
+
+
 class UnavailableError(FastGraphError):
     """The backend cannot be reached at the moment; whether the last call took effect is not known."""
 

@@ -101,6 +101,10 @@ class Run:
     max_attempts: int | None = None
     """How often it may be; ``None`` leaves it to the workers, 1 is at most once."""
     error: Failure | None = None
+    caller: str | None = None
+    """Whose quota it uses up while it is in flight; ``None`` while nobody counts."""
+    graph_id: str | None = None
+    """Which graph's quota; ``None`` while nobody counts."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,12 +15,14 @@ from fast_graph.model.errors import (
     CapacityError,
     ForbiddenError,
     InvalidError,
+    LimitError,
     NotFoundError,
     RefusedError,
     UnavailableError,
 )
 from fast_graph.model.lifecycle import TERMINAL, CancelAction, MultitaskStrategy
 from fast_graph.model.queries import RunQuery
+from fast_graph.model.quota import UNLIMITED, Quota
 from fast_graph.model.records import Assistant, Json, Page, Run, Scope, Thread
 from fast_graph.services.assistants import Assistants, is_uuid
 from fast_graph.storage.runs import RunStore
@@ -84,8 +86,13 @@ class Runs:
         new_id: Callable[[], str],
         stop_patience: float,
         max_attempts: Mapping[str, int],
+        quota: Quota = UNLIMITED,
+        max_steps: int | None = None,
     ) -> None:
-        """``max_attempts`` says by graph how often its runs are tried, where the server's number will not do."""
+        """``max_attempts`` says by graph how often its runs are tried, where the server's number will not do.
+
+        ``max_steps`` is the highest recursion limit that is granted.
+        """
         self._store = store
         self._threads = threads
         self._assistants = assistants
@@ -96,11 +103,14 @@ class Runs:
         self._new_id = new_id
         self._stop_patience = stop_patience
         self._max_attempts = max_attempts
+        self._quota = quota
+        self._max_steps = max_steps
 
     async def create(self, caller: Caller, thread_id: str | None, request: RunRequest, *, run_id: str) -> Run:
         """Admit a run on a thread, or on one of its own. Raises what the door shows as 404, 409 or 422."""
         _check(request, thread_id)
         assistant = await self._assistant(caller, request.assistant_id)
+        self._check_steps(assistant, request)
         value = run_value(assistant, request, thread_id=thread_id, run_id=run_id)
         scope = await self._policy.authorize(caller, "threads", "create_run", value)
         ours = stamped(value["metadata"], request.metadata, scope)
@@ -118,6 +128,11 @@ class Runs:
             return await self._assistants.to_run(caller, reference)
         except NotFoundError as error:
             raise NotFoundError(f"Thread or assistant not found: there is no assistant {reference}") from error
+
+    def _check_steps(self, assistant: Assistant, request: RunRequest) -> None:
+        asked = {**assistant.config, **request.config}.get("recursion_limit")
+        if self._max_steps is not None and asked is not None and asked > self._max_steps:
+            raise InvalidError(f"The recursion_limit is {asked}, and may be {self._max_steps} at most")
 
     async def _thread(
         self, thread_id: str, request: RunRequest, scope: Scope, ours: Json
@@ -172,10 +187,14 @@ class Runs:
             resumable=request.stream_resumable,
             max_attempts=request.max_attempts or self._max_attempts.get(assistant.graph_id),
             due_at=now + timedelta(seconds=request.after_seconds) if request.after_seconds else None,
+            caller=caller.share if self._quota.per_caller is not None else None,
+            graph_id=assistant.graph_id if self._quota.per_graph is not None else None,
         )
 
     async def _admit(self, run: Run, create_thread: Thread | None, config: Json, scope: Scope) -> Run:
-        created = await self._store.create(run, create_thread=create_thread, thread_config=config, scope=scope)
+        created = await self._store.create(
+            run, create_thread=create_thread, thread_config=config, scope=scope, quota=self._quota
+        )
         if not created.claimed:
             await self._signals.send(RunsReady(due_at=run.due_at))
         if created.displaced:
@@ -193,13 +212,13 @@ class Runs:
         """Stateless runs: all of them, or none. Raises what ``create`` raises."""
         for request in requests:
             _check(request, None)
-            await self._assistant(caller, request.assistant_id)
+            self._check_steps(await self._assistant(caller, request.assistant_id), request)
         admitted: list[Run] = []
         try:
             for request in requests:
                 run = await self.create(caller, None, request, run_id=self._new_id())
                 admitted.append(run)  # one by one: what was admitted so far has to be known
-        except (CapacityError, ForbiddenError):
+        except (CapacityError, ForbiddenError, LimitError):
             await self._stop(admitted, "rollback", {})
             raise
         return admitted

@@ -5,15 +5,26 @@ from typing import Protocol
 
 from fast_graph.model.lifecycle import CancelAction
 from fast_graph.model.queries import RunQuery
+from fast_graph.model.quota import UNLIMITED, Quota
 from fast_graph.model.records import Created, Json, Page, Run, Scope, Thread
 
 
 class RunStore(Protocol):
     """Runs. A run is in scope when its thread is."""
 
-    async def create(self, run: Run, *, create_thread: Thread | None, thread_config: Json, scope: Scope) -> Created:
+    async def create(
+        self,
+        run: Run,
+        *,
+        create_thread: Thread | None,
+        thread_config: Json,
+        scope: Scope,
+        quota: Quota = UNLIMITED,
+    ) -> Created:
         """Admit a run; creating it *is* enqueueing it. One transaction, in which
 
+        - the ``quota`` has room for one more, else LimitError. Runs of the same thread that this one displaces do
+          not count, nor do runs of an unnamed caller or graph;
         - the thread exists, or is made from ``create_thread``, else NotFoundError;
         - the run's multitask strategy is applied to the thread's runs in flight: ``reject`` raises
           ConflictError if there are any; ``interrupt`` and ``rollback`` end the pending ones at once

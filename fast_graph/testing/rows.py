@@ -10,6 +10,7 @@ from uuid import uuid4
 import orjson
 
 from fast_graph.model.lifecycle import RunStatus, ThreadStatus
+from fast_graph.model.quota import UNLIMITED, Quota
 from fast_graph.model.records import EVERYTHING, Assistant, Created, Lease, Outcome, Run, Thread, ThreadState
 from fast_graph.storage.backend import Stores
 from fast_graph.testing.clock import OwnedClock
@@ -56,9 +57,9 @@ async def add_thread(stores: Stores, clock: OwnedClock, **changes: Any) -> Threa
     return thread
 
 
-async def admit(stores: Stores, run: Run) -> Created:
+async def admit(stores: Stores, run: Run, *, quota: Quota = UNLIMITED) -> Created:
     """Queue a run on a thread that exists."""
-    return await stores.runs.create(run, create_thread=None, thread_config={}, scope=EVERYTHING)
+    return await stores.runs.create(run, create_thread=None, thread_config={}, scope=EVERYTHING, quota=quota)
 
 
 async def add_run(stores: Stores, clock: OwnedClock, thread_id: str | None = None, **changes: Any) -> Run:

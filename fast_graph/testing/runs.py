@@ -1,13 +1,15 @@
 """The promises of the RunStore port."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import ClassVar
 
 import pytest
 
-from fast_graph.model.errors import CapacityError, ConflictError, LeaseLostError, NotFoundError
+from fast_graph.model.errors import CapacityError, ConflictError, LeaseLostError, LimitError, NotFoundError
 from fast_graph.model.queries import RunQuery
+from fast_graph.model.quota import Quota
 from fast_graph.model.records import EVERYTHING, Lease, Run, Wish
 from fast_graph.storage.backend import Stores
 from fast_graph.testing.clock import OwnedClock
@@ -148,6 +150,61 @@ class RunStoreConformance:
         assert [await run_of(stores, run) for run in waiting] == waiting
         await take(stores, waiting[0])
         await admit(stores, refused)
+
+    # ---------------------------------------------------------------- quotas
+
+    async def test_a_quota_refuses_one_more(self, stores: Stores, clock: OwnedClock) -> None:
+        for name, quota in (("one", Quota(per_caller=2)), ("two", Quota(per_graph=2))):
+            await self.assert_refuses_a_third(stores, clock, quota, name)
+        waiting = len(await stores.runs.inflight(thread_id=None, scope=EVERYTHING))
+        await self.assert_refuses_a_third(stores, clock, Quota(pending=waiting + 2), "three")
+
+    async def assert_refuses_a_third(self, stores: Stores, clock: OwnedClock, quota: Quota, name: str) -> None:
+        """The third run of the same caller and graph is not admitted, while others are."""
+        threads = [(await add_thread(stores, clock)).thread_id for _ in range(3)]
+        runs = [new_run(clock, thread_id, caller=name, graph_id=name) for thread_id in threads]
+        for run in runs[:2]:
+            await admit(stores, run, quota=quota)
+        with pytest.raises(LimitError):
+            await admit(stores, runs[2], quota=quota)
+        await self.assert_never_was(stores, runs[2])
+        assert (await thread_of(stores, runs[2])).status == "idle"
+        if quota.pending is None:
+            await admit(stores, new_run(clock, threads[2], caller="you", graph_id="other"), quota=quota)
+            await admit(stores, new_run(clock, threads[2]), quota=quota)
+
+    async def test_a_run_that_ends_makes_room(self, stores: Stores, clock: OwnedClock) -> None:
+        quota = Quota(per_caller=2, per_graph=2)
+        share = {"caller": "me", "graph_id": "agent"}
+        one, two = await add_running(stores, clock, **share), await add_run(stores, clock, **share)
+        third = new_run(clock, (await add_thread(stores, clock)).thread_id, **share)
+        with pytest.raises(LimitError):
+            await admit(stores, third, quota=quota)
+        await stores.queue.finish(one, new_outcome())
+        await admit(stores, third, quota=quota)
+        await stores.runs.request_cancel([two.run_id], "interrupt", scope=EVERYTHING)
+        await admit(stores, new_run(clock, third.thread_id, **share), quota=quota)
+
+    async def test_what_a_run_displaces_makes_room(self, stores: Stores, clock: OwnedClock) -> None:
+        quota = Quota(pending=1, per_caller=1, per_graph=1)
+        share = {"caller": "me", "graph_id": "agent"}
+        first = await add_run(stores, clock, **share)
+        second = new_run(clock, first.thread_id, multitask_strategy="interrupt", **share)
+        await admit(stores, second, quota=quota)
+        with pytest.raises(LimitError):
+            await admit(stores, new_run(clock, first.thread_id, **share), quota=quota)
+
+    async def test_runs_created_at_once_do_not_pass_a_quota_together(self, stores: Stores, clock: OwnedClock) -> None:
+        quota = Quota(per_caller=3, per_graph=5, pending=6)
+        threads = [(await add_thread(stores, clock)).thread_id for _ in range(12)]
+        runs = [
+            new_run(clock, thread_id, caller=f"caller {number % 2}", graph_id="agent")
+            for number, thread_id in enumerate(threads)
+        ]
+        found = await asyncio.gather(*(admit(stores, run, quota=quota) for run in runs), return_exceptions=True)
+        refused = [one for one in found if isinstance(one, LimitError)]
+        assert (len(found) - len(refused), len(refused)) == (5, 7)
+        assert len(await stores.runs.inflight(thread_id=None, scope=EVERYTHING)) == 5
 
     # ---------------------------------------------------------------- multitask strategies
 

@@ -8,7 +8,7 @@ import pytest_asyncio
 from tests.integration.serving import Site, serving
 
 ORIGIN = {"origin": "https://page.example"}
-EXPOSED = {"x-pagination-total", "x-pagination-next", "content-location", "location"}
+EXPOSED = {"x-pagination-total", "x-pagination-next", "content-location", "location", "retry-after"}
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -39,7 +39,7 @@ META = (
       "the platform answers 404 on its own pages such as /ok: one rule for all paths"),
     R("cors.origins", "platform 0", "Pages of every origin may call the API"),
     R("cors.preflight", "platform 0", "A preflight allows every method and header, and private networks"),
-    R("cors.exposed", "platform 0", "Pages may read the paging headers, Content-Location and Location",
+    R("cors.exposed", "platform 0", "Pages may read the paging headers, Content-Location, Location and Retry-After",
       "the platform does not expose Location: browsers need it to come back to a stream that dropped"),
     R("errors.detail", "platform 0", "Every refusal is JSON with one text under detail",
       "the platform answers a bad namespace label in plain text and a missing key under error: one form is enough"),
@@ -390,9 +390,25 @@ ACCESS = (
     R("auth.rotation", "fast_graph", "An issuer changes its keys while streams go on"),
 )  # fmt: skip
 
+LIMITS = (
+    R("limits.bodies", "fast_graph", "A body that is too large is 413, whether or not it announces its size"),
+    R("limits.recursion", "fast_graph", "A recursion limit beyond what is allowed is 422"),
+    R("limits.events", "fast_graph", "A run that says too large an event ends as error, and says why"),
+    R("limits.values", "fast_graph", "A run that writes too large a value ends as error; the thread stays as it was"),
+    R("limits.quotas", "fast_graph", "A run beyond a quota is 429 with Retry-After, and was never there"),
+    R("limits.quotas.room", "fast_graph", "Once a run has ended there is room for the next"),
+    R("limits.quotas.batches", "fast_graph", "A batch beyond a quota is refused as a whole"),
+    R("limits.rates", "fast_graph", "A caller who comes too often gets 429 with Retry-After; health is always told"),
+    R("limits.streams", "fast_graph", "A stream or wait too many is 429 with Retry-After, and no run starts"),
+    R("limits.callers", "fast_graph", "One caller's limits are not another's"),
+    R("headers.nosniff", "fast_graph", "Browsers are told not to guess what an answer is"),
+    R("headers.pages", "fast_graph", "Pages are not shown in frames of other sites, and tell them no addresses"),
+    R("cors.settings", "platform 10", "Origins, methods, headers, credentials and the age of all this can be set"),
+)  # fmt: skip
+
 REQUIREMENTS: Sequence[Requirement] = (
     *META, *NOT_YET, *ASSISTANTS, *THREADS, *STATE, *RUNS, *MULTITASK, *STREAMS, *COMMANDS, *STORE, *REMOTE, *WALK,
-    *FIELDS, *ACCESS,
+    *FIELDS, *ACCESS, *LIMITS,
 )  # fmt: skip
 
 BY_ID = {requirement.id: requirement for requirement in REQUIREMENTS}

@@ -94,7 +94,7 @@ async def test_a_preflight_allows_every_method(http: httpx.AsyncClient, method: 
 async def test_pages_may_read_the_headers_that_lead_back(http: httpx.AsyncClient) -> None:
     response = await http.get("/ok", headers={"origin": "http://page.example"})
     exposed = set(response.headers["access-control-expose-headers"].split(", "))
-    assert exposed == {"x-pagination-total", "x-pagination-next", "content-location", "location"}
+    assert exposed == {"x-pagination-total", "x-pagination-next", "content-location", "location", "retry-after"}
 
 
 REFUSED: list[tuple[str, str, Any, int]] = [

@@ -12,7 +12,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from fast_graph import Bounds, ConfigurationError, Runtime, fastGraph
+from fast_graph import Bounds, ConfigurationError, Runtime, Settings, fastGraph
+from fast_graph.app import allowed_origins
 from fast_graph.backends.memory.backend import MemoryStores
 from fast_graph.model.clock import system_clock
 from tests.unit.graphs.sources import builder, compiled
@@ -340,3 +341,11 @@ async def test_an_app_starts_again_after_it_has_stopped() -> None:
     for _ in range(2):
         async with started(app) as client:
             assert await answer(client) == SHOUTED
+
+
+def test_a_server_that_checks_who_asks_is_open_to_named_pages_alone() -> None:
+    friend = "https://friend.example"
+    assert allowed_origins(Settings(), guarded=False) == ["*"]
+    assert allowed_origins(Settings(), guarded=True) == []
+    assert allowed_origins(Settings(cors_origins=(friend,)), guarded=True) == [friend]
+    assert allowed_origins(Settings(cors_origins=("*",)), guarded=True) == ["*"]

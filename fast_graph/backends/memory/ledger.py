@@ -3,6 +3,7 @@
 Nothing here awaits, so each move is one transaction.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -63,6 +64,8 @@ class Ledger:
         self.wishes: dict[str, Wish] = {}
         self.schedule = Schedule()
         self.standby = Standby()
+        self.shares: Counter[tuple[str, str | None]] = Counter()
+        """How many runs in flight are counted by caller and by graph."""
         self._inflight_count = 0
 
     def thread(self, thread_id: str, scope: Scope) -> Thread:
@@ -98,6 +101,7 @@ class Ledger:
         self.runs_of.setdefault(run.thread_id, {})[run.run_id] = None
         self.inflight.setdefault(run.thread_id, {})[run.run_id] = None
         self._inflight_count += 1
+        self.shares.update(_shares(run))
         self.schedule.add(run)
 
     def inflight_of(self, thread_id: str) -> Sequence[Run]:
@@ -151,10 +155,17 @@ class Ledger:
         if run.run_id in lane:
             del lane[run.run_id]
             self._inflight_count -= 1
+            self._give_back(run)
         if not lane:
             self.inflight.pop(run.thread_id, None)
         if held is not None:
             self.schedule.free(run.thread_id)
+
+    def _give_back(self, run: Run) -> None:
+        for share in _shares(run):
+            self.shares[share] -= 1
+            if not self.shares[share]:
+                del self.shares[share]
 
     def _trim(self, thread_id: str) -> None:
         of_thread = self.runs_of[thread_id]
@@ -226,3 +237,8 @@ class Ledger:
     def pending(self) -> int:
         """How many runs wait to start."""
         return self._inflight_count - len(self.claims)
+
+
+def _shares(run: Run) -> Sequence[tuple[str, str | None]]:
+    """Under what the run is counted."""
+    return [share for share in (("caller", run.caller), ("graph", run.graph_id)) if share[1] is not None]

@@ -8,6 +8,7 @@ from fast_graph.model.errors import CapacityError, ConflictError, NotFoundError
 from fast_graph.model.lifecycle import CancelAction
 from fast_graph.model.match import in_scope
 from fast_graph.model.queries import RunQuery
+from fast_graph.model.quota import DISPLACING, UNLIMITED, Counts, Quota, check_quota
 from fast_graph.model.records import Created, Json, Page, Run, Scope, Thread
 
 SHARED_METADATA = ("graph_id", "assistant_id")
@@ -19,8 +20,18 @@ class MemoryRuns:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
 
-    async def create(self, run: Run, *, create_thread: Thread | None, thread_config: Json, scope: Scope) -> Created:
+    async def create(
+        self,
+        run: Run,
+        *,
+        create_thread: Thread | None,
+        thread_config: Json,
+        scope: Scope,
+        quota: Quota = UNLIMITED,
+    ) -> Created:
         ledger = self._ledger
+        if quota != UNLIMITED:
+            self._check_quota(run, quota)
         if run.run_id in ledger.runs:
             raise ConflictError(f"Run {run.run_id} already exists")
         if ledger.pending >= ledger.bounds.pending_runs:
@@ -49,6 +60,15 @@ class MemoryRuns:
                 return False
             offer.lease = ledger.claim(run.run_id, offer.worker, offer.until(now))
         return True
+
+    def _check_quota(self, run: Run, quota: Quota) -> None:
+        leaving = self._ledger.inflight_of(run.thread_id) if run.multitask_strategy in DISPLACING else ()
+        counts = Counts(
+            pending=self._ledger.pending - sum(other.status == "pending" for other in leaving),
+            of_caller=self._ledger.shares["caller", run.caller] - sum(one.caller == run.caller for one in leaving),
+            of_graph=self._ledger.shares["graph", run.graph_id] - sum(one.graph_id == run.graph_id for one in leaving),
+        )
+        check_quota(run, quota, counts)
 
     def _displace(self, inflight: Sequence[Run], run: Run) -> Sequence[Run]:
         action = run.multitask_strategy

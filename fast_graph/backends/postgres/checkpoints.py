@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 DURABILITY_KEY = "__pregel_durability"
 """The key of a configurable under which LangGraph says how durable a run's writes are to be."""
+LONG = 1024
+"""Characters of a string that is worth measuring."""
 IMPATIENCE = 5.0
 """Seconds that a reader waits for what this process holds back."""
 
@@ -206,6 +208,7 @@ class PostgresCheckpointer(Checkpointer, BasePostgresSaver):
         place, parent_id = _place(config, checkpoint["id"]), config["configurable"].get("checkpoint_id")
         thread_id, namespace, _ = place
         inline, values = _apart(checkpoint["channel_values"])
+        self._measure(inline)
         versions = {name: str(version) for name, version in new_versions.items() if name in values}
         row = rows.Checkpoint(
             parent_id,
@@ -216,6 +219,12 @@ class PostgresCheckpointer(Checkpointer, BasePostgresSaver):
         blobs = {(thread_id, namespace, name, version): (kind, blob) for *_, name, version, kind, blob in dumped}
         await self._write(config, Batch(checkpoints={place: row}, blobs=blobs))
         return {"configurable": dict(zip(("thread_id", "checkpoint_ns", "checkpoint_id"), place, strict=True))}
+
+    def _measure(self, inline: Mapping[str, Any]) -> None:
+        """What is not serialized is shown to the serializer all the same: it refuses what is too large."""
+        for value in inline.values():
+            if isinstance(value, str) and len(value) > LONG:
+                self.serde.dumps_typed(value)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""

@@ -19,6 +19,7 @@ from fast_graph.backends.sql.types import Moment
 from fast_graph.backends.standby import Offer, Standby
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import ConflictError, NotFoundError
+from fast_graph.model.quota import DISPLACING, UNLIMITED, Quota
 from fast_graph.model.records import Created, Json, Lease, Run, Scope, Thread
 
 FIRST = 1
@@ -33,15 +34,24 @@ class PostgresRuns(SqlRuns):
         self._direct = direct
         self._standby = standby
 
-    async def create(self, run: Run, *, create_thread: Thread | None, thread_config: Json, scope: Scope) -> Created:
-        if scope:
-            return await super().create(run, create_thread=create_thread, thread_config=thread_config, scope=scope)
+    async def create(
+        self,
+        run: Run,
+        *,
+        create_thread: Thread | None,
+        thread_config: Json,
+        scope: Scope,
+        quota: Quota = UNLIMITED,
+    ) -> Created:
+        asked: Any = {"create_thread": create_thread, "thread_config": thread_config, "scope": scope, "quota": quota}
+        if scope or quota != UNLIMITED:
+            return await super().create(run, **asked)
         with self._standby.offer(run) as offer:
             created = await self._create(run, create_thread, thread_config, offer)
         if created:
             return Created(run=run, claimed=offer is not None and offer.lease is not None)
-        if run.multitask_strategy in ("interrupt", "rollback"):  # there are runs that it displaces
-            return await super().create(run, create_thread=create_thread, thread_config=thread_config, scope=scope)
+        if run.multitask_strategy in DISPLACING:  # there are runs that it displaces
+            return await super().create(run, **asked)
         async with self._database.statement() as connection:
             await self._refuse(connection, run, scope)
         return Created(run=run)

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
 
+from fast_graph.backends.sql.admitting import admit
 from fast_graph.backends.sql.database import Database
 from fast_graph.backends.sql.rows import RUNS, THREADS
 from fast_graph.backends.sql.settling import settle
@@ -23,6 +24,7 @@ from fast_graph.model.clock import Clock
 from fast_graph.model.errors import ConflictError, NotFoundError
 from fast_graph.model.lifecycle import INFLIGHT, CancelAction
 from fast_graph.model.queries import RunQuery
+from fast_graph.model.quota import UNLIMITED, Quota
 from fast_graph.model.records import Created, Json, Page, Run, Scope, Thread
 
 SHARED_METADATA = ("graph_id", "assistant_id")
@@ -36,9 +38,19 @@ class SqlRuns:
         self._database = database
         self._clock = clock
 
-    async def create(self, run: Run, *, create_thread: Thread | None, thread_config: Json, scope: Scope) -> Created:
+    async def create(
+        self,
+        run: Run,
+        *,
+        create_thread: Thread | None,
+        thread_config: Json,
+        scope: Scope,
+        quota: Quota = UNLIMITED,
+    ) -> Created:
         try:
             async with self._database.transaction() as connection:
+                if quota != UNLIMITED:
+                    await admit(connection, run, quota)
                 await self._occupy(connection, run, create_thread, thread_config, scope)
                 displaced = await self._displace(connection, run)
                 await connection.execute(insert(runs), RUNS.values(run))

@@ -87,6 +87,9 @@ runs = Table(
     Column("attempt", Integer, nullable=False),
     Column("max_attempts", Integer),
     Column("error", FailureJson),
+    # Whose share of what is in flight it is. Empty, and in no index, while nobody counts.
+    Column("caller", Id),
+    Column("graph_id", Id),
     Column("token", Serial, nullable=False, server_default=text("0")),
     Column("worker", Id),
     Column("lease_until", Moment),
@@ -128,6 +131,8 @@ Index("fast_graph_runs_thread", runs.c.thread_id, runs.c.place)
 Index("fast_graph_runs_in_flight", runs.c.thread_id, runs.c.place, **_while(IN_FLIGHT))
 Index("fast_graph_runs_pending", runs.c.place, **_while(PENDING))
 Index("fast_graph_runs_due", runs.c.due_at, **_while(PENDING & runs.c.due_at.is_not(None)))
+Index("fast_graph_runs_of_caller", runs.c.caller, **_while(IN_FLIGHT & runs.c.caller.is_not(None)))
+Index("fast_graph_runs_of_graph", runs.c.graph_id, **_while(IN_FLIGHT & runs.c.graph_id.is_not(None)))
 Index("fast_graph_runs_leases", runs.c.lease_until, **_while(RUNNING))
 # What the queue promises, and the database enforces: never two runs at once on a thread.
 Index("fast_graph_runs_one_at_a_time", runs.c.thread_id, unique=True, **_while(RUNNING))

@@ -5,7 +5,7 @@ import gc
 import logging
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from importlib.metadata import version
@@ -28,6 +28,7 @@ from fast_graph.backends.postgres.engine import PostgresOptions
 from fast_graph.backends.postgres_redis import PostgresRedisBackend
 from fast_graph.backends.redis.options import RedisOptions
 from fast_graph.backends.redis.streams import StreamBounds as RedisBounds
+from fast_graph.backends.sealed.backend import SealedBackend, check_keys
 from fast_graph.backends.sqlite.backend import SqliteBackend
 from fast_graph.backends.sqlite.streams import StreamBounds as SqliteBounds
 from fast_graph.engine.execution import Tools
@@ -72,7 +73,7 @@ class Runtime:
     ) -> None:
         """Put the parts together; nothing is started. Raises ConfigurationError for what cannot work."""
         self.settings = settings or Settings()
-        self.backend = backend or _backend(self.settings)
+        self.backend = _sealed(backend or _backend(self.settings), self.settings.encryption_keys)
         self.stores = self.backend.connect()
         served = _all_graphs(graphs or {}, graph_factory)
         self._max_attempts = _checked_attempts(max_attempts or {}, served)
@@ -174,6 +175,7 @@ class Runtime:
         async with AsyncExitStack() as stack:
             self._widen_executor()
             await stack.enter_async_context(self.stores)
+            await check_keys(self.stores.checkpointer)
             await self.assistants.ensure_system()
             # What is loaded by now stays: without this, each full collection walks all of it and stops the loop.
             gc.freeze()
@@ -222,6 +224,16 @@ def _backend(settings: Settings) -> MemoryBackend | SqliteBackend | PostgresRedi
         )
         return SqliteBackend(path=settings.sqlite_path, streams=bounds)
     return _memory(settings)
+
+
+def _sealed(backend: Backend, keys: Sequence[str]) -> Backend:
+    if not keys:
+        return backend
+    if isinstance(backend, MemoryBackend | SqliteBackend | PostgresRedisBackend):
+        return SealedBackend(backend=backend, keys=keys)
+    raise ConfigurationError(
+        f"FAST_GRAPH_ENCRYPTION_KEYS is set, but {backend.name} is no backend of FastGraph's: remove the keys"
+    )
 
 
 def _memory(settings: Settings) -> MemoryBackend:

@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     redis_key_prefix: str = Field(default="fast_graph", min_length=1, validation_alias="REDIS_KEY_PRE")
     """What every key begins with, so that several installations may share one Redis."""
 
+    encryption_keys: Annotated[tuple[str, ...], NoDecode] = Field(default=(), repr=False)
+    """Keys to encrypt what is kept, separated by commas, each 32 bytes in base64: the first encrypts, all decrypt."""
+
     migrate: bool = True
     """Whether a starting process brings the database up to date."""
     worker: bool = True
@@ -91,10 +94,10 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
     """Origins whose pages may use the API, separated by commas."""
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "encryption_keys", mode="before")
     @classmethod
-    def _split(cls, origins: object) -> object:
-        return [origin.strip() for origin in origins.split(",")] if isinstance(origins, str) else origins
+    def _split(cls, given: object) -> object:
+        return [one.strip() for one in given.split(",")] if isinstance(given, str) else given
 
     @field_validator("redis_port", mode="before")
     @classmethod

@@ -21,6 +21,7 @@ STATUS: dict[type[errors.FastGraphError], int] = {
     errors.RefusedError: 400,
     errors.CapacityError: 503,
     errors.UnavailableError: 503,
+    errors.SealedError: 500,
 }
 
 RETRY_AFTER = "1"

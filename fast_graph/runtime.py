@@ -36,6 +36,7 @@ from fast_graph.engine.worker import Worker, WorkerOptions
 from fast_graph.graphs.registry import GraphSource, Registry, check_graphs
 from fast_graph.model.clock import system_clock
 from fast_graph.model.errors import ConfigurationError
+from fast_graph.outgoing.rules import UrlRules
 from fast_graph.services.assistants import Assistants
 from fast_graph.services.items import Items
 from fast_graph.services.runs import Runs
@@ -83,6 +84,7 @@ class Runtime:
             scratch=self.stores.scratch,
             store=self.stores.store,
         )
+        self.outgoing = _url_rules(self.settings)
         self._build_services()
         self.worker = self._worker()
         self._docs_url = docs_url
@@ -266,6 +268,17 @@ def _postgres_redis(settings: Settings, postgres_url: str) -> PostgresRedisBacke
     )
     streams = RedisBounds(stream_bytes=settings.stream_max_bytes, stream_ttl=settings.stream_ttl)
     return PostgresRedisBackend(postgres=postgres, redis=redis, streams=streams, migrate=settings.migrate)
+
+
+def _url_rules(settings: Settings) -> UrlRules:
+    return UrlRules(
+        loopback=settings.outgoing_loopback,
+        private=settings.outgoing_private,
+        https_only=settings.outgoing_https_only,
+        domains=settings.outgoing_domains,
+        ports=settings.outgoing_ports,
+        max_length=settings.outgoing_max_length,
+    )
 
 
 def _all_graphs(graphs: Mapping[str, GraphSource], factory: GraphFactory | None) -> Mapping[str, GraphSource]:

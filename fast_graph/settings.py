@@ -56,6 +56,19 @@ class Settings(BaseSettings):
     encryption_keys: Annotated[tuple[str, ...], NoDecode] = Field(default=(), repr=False)
     """Keys to encrypt what is kept, separated by commas, each 32 bytes in base64: the first encrypts, all decrypt."""
 
+    outgoing_loopback: bool = False
+    """Whether webhooks and other URLs that clients give may lead to this machine; for development."""
+    outgoing_private: bool = False
+    """Whether they may lead into private networks; never to addresses of one link, where clouds keep credentials."""
+    outgoing_https_only: bool = False
+    """Whether they must begin with ``https://``."""
+    outgoing_domains: Annotated[tuple[str, ...], NoDecode] = ()
+    """The only hosts they may name, separated by commas; ``*.example.com`` are those below it. Empty is any."""
+    outgoing_ports: Annotated[tuple[int, ...], NoDecode] = (80, 443)
+    """The only ports, separated by commas."""
+    outgoing_max_length: int = Field(default=2048, ge=16)
+    """How long such a URL may be."""
+
     migrate: bool = True
     """Whether a starting process brings the database up to date."""
     worker: bool = True
@@ -94,7 +107,7 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ("*",)
     """Origins whose pages may use the API, separated by commas."""
 
-    @field_validator("cors_origins", "encryption_keys", mode="before")
+    @field_validator("cors_origins", "encryption_keys", "outgoing_domains", "outgoing_ports", mode="before")
     @classmethod
     def _split(cls, given: object) -> object:
         return [one.strip() for one in given.split(",")] if isinstance(given, str) else given

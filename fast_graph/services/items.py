@@ -1,6 +1,7 @@
 """Use cases around the store: what graphs remember across threads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from langgraph.store.base import NOT_PROVIDED, BaseStore, InvalidNamespaceError, Item, SearchItem
@@ -34,10 +35,8 @@ class Items:
         """Store a value under a key, in place of the one that is there."""
         where = _checked(namespace)
         await self._policy.authorize(caller, "store", "put", {"namespace": where, "key": key, "value": value})
-        try:
+        with _namespaces_checked():
             await self._store.aput(where, key, value, index=index, ttl=self._ttl(ttl))
-        except InvalidNamespaceError as error:
-            raise InvalidError(str(error)) from error
 
     def _ttl(self, ttl: float | None) -> Any:
         return ttl if ttl is not None and self._store.supports_ttl else NOT_PROVIDED
@@ -45,12 +44,14 @@ class Items:
     async def get(self, caller: Caller, namespace: Sequence[str], key: str, *, refresh_ttl: bool | None) -> Item | None:
         """The item, or None."""
         await self._policy.authorize(caller, "store", "get", {"namespace": namespace, "key": key})
-        return await self._store.aget(tuple(namespace), key, refresh_ttl=refresh_ttl)
+        with _namespaces_checked():
+            return await self._store.aget(tuple(namespace), key, refresh_ttl=refresh_ttl)
 
     async def delete(self, caller: Caller, namespace: Sequence[str], key: str) -> None:
         """Remove the item, if it is there."""
         await self._policy.authorize(caller, "store", "delete", {"namespace": namespace, "key": key})
-        await self._store.adelete(tuple(namespace), key)
+        with _namespaces_checked():
+            await self._store.adelete(tuple(namespace), key)
 
     async def search(
         self,
@@ -66,14 +67,15 @@ class Items:
         """The items below a namespace whose values pass the filter, best first if there is a query."""
         await self._policy.authorize(caller, "store", "search", {"namespace": prefix, "filter": filter})
         _check_filter(filter or {})
-        return await self._store.asearch(
-            tuple(prefix),
-            query=query,
-            filter=dict(filter) if filter else None,
-            limit=limit,
-            offset=offset,
-            refresh_ttl=refresh_ttl,
-        )
+        with _namespaces_checked():
+            return await self._store.asearch(
+                tuple(prefix),
+                query=query,
+                filter=dict(filter) if filter else None,
+                limit=limit,
+                offset=offset,
+                refresh_ttl=refresh_ttl,
+            )
 
     async def namespaces(
         self,
@@ -87,13 +89,23 @@ class Items:
     ) -> Sequence[tuple[str, ...]]:
         """The namespaces that hold items, in order."""
         await self._policy.authorize(caller, "store", "list_namespaces", {"namespace": prefix})
-        return await self._store.alist_namespaces(
-            prefix=tuple(prefix) if prefix else None,
-            suffix=tuple(suffix) if suffix else None,
-            max_depth=max_depth,
-            limit=limit,
-            offset=offset,
-        )
+        with _namespaces_checked():
+            return await self._store.alist_namespaces(
+                prefix=tuple(prefix) if prefix else None,
+                suffix=tuple(suffix) if suffix else None,
+                max_depth=max_depth,
+                limit=limit,
+                offset=offset,
+            )
+
+
+@contextmanager
+def _namespaces_checked() -> Iterator[None]:
+    """Around the store, which knows namespaces that it does not take. Raises InvalidError."""
+    try:
+        yield
+    except InvalidNamespaceError as error:
+        raise InvalidError(str(error).replace("\0", "\\0")) from error
 
 
 def _checked(namespace: Sequence[str]) -> tuple[str, ...]:

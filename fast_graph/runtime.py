@@ -234,7 +234,7 @@ def _sealed(backend: Backend, keys: Sequence[str]) -> Backend:
     if isinstance(backend, MemoryBackend | SqliteBackend | PostgresRedisBackend):
         return SealedBackend(backend=backend, keys=keys)
     raise ConfigurationError(
-        f"FAST_GRAPH_ENCRYPTION_KEYS is set, but {backend.name} is no backend of FastGraph's: remove the keys"
+        f"FAST_GRAPH_ENCRYPTION_KEYS is set, but {backend.name} takes no keys from there: remove them"
     )
 
 

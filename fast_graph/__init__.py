@@ -6,6 +6,7 @@ from fast_graph.backends.memory.ledger import Bounds
 from fast_graph.backends.postgres.engine import PostgresOptions
 from fast_graph.backends.postgres_redis import PostgresRedisBackend
 from fast_graph.backends.redis.options import RedisOptions
+from fast_graph.backends.sealed.backend import SealedBackend
 from fast_graph.backends.sqlite.backend import SqliteBackend
 from fast_graph.model.errors import ConfigurationError
 from fast_graph.runtime import Runtime
@@ -19,6 +20,7 @@ __all__ = [
     "PostgresRedisBackend",
     "RedisOptions",
     "Runtime",
+    "SealedBackend",
     "Settings",
     "SqliteBackend",
     "fastGraph",

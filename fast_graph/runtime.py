@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from importlib.metadata import version
@@ -40,6 +40,7 @@ from fast_graph.backends.postgres_redis import PostgresRedisBackend
 from fast_graph.backends.rates import LocalRates, RedisRates
 from fast_graph.backends.redis.options import RedisOptions
 from fast_graph.backends.redis.streams import StreamBounds as RedisBounds
+from fast_graph.backends.sealed.backend import SealedBackend, check_keys
 from fast_graph.backends.sqlite.backend import SqliteBackend
 from fast_graph.backends.sqlite.streams import StreamBounds as SqliteBounds
 from fast_graph.engine.execution import Tools
@@ -49,6 +50,7 @@ from fast_graph.graphs.registry import GraphSource, Registry, check_graphs
 from fast_graph.model.clock import system_clock
 from fast_graph.model.errors import ConfigurationError
 from fast_graph.model.quota import Quota
+from fast_graph.outgoing.rules import UrlRules
 from fast_graph.services.assistants import Assistants
 from fast_graph.services.items import Items
 from fast_graph.services.runs import Runs
@@ -93,7 +95,7 @@ class Runtime:
     ) -> None:
         """Put the parts together; nothing is started. Raises ConfigurationError for what cannot work."""
         self.settings = settings or Settings()
-        self.backend = backend or _backend(self.settings)
+        self.backend = _sealed(backend or _backend(self.settings), self.settings.encryption_keys)
         self.stores = self.backend.connect()
         served = _all_graphs(graphs or {}, graph_factory)
         self._max_attempts = _checked_attempts(max_attempts or {}, served)
@@ -106,6 +108,7 @@ class Runtime:
             store=self.stores.store,
         )
         self._guard, self._policy = _door(auth, self.settings)
+        self.outgoing = _url_rules(self.settings)
         self._build_services()
         self.worker = self._worker()
         self._docs_url = docs_url
@@ -225,6 +228,7 @@ class Runtime:
             await stack.enter_async_context(self.stores)
             if self._rates is not None:
                 stack.push_async_callback(self._rates.aclose)
+            await check_keys(self.stores.checkpointer)
             await self.assistants.ensure_system()
             # What is loaded by now stays: without this, each full collection walks all of it and stops the loop.
             gc.freeze()
@@ -340,6 +344,16 @@ def _backend(settings: Settings) -> MemoryBackend | SqliteBackend | PostgresRedi
     return _memory(settings)
 
 
+def _sealed(backend: Backend, keys: Sequence[str]) -> Backend:
+    if not keys:
+        return backend
+    if isinstance(backend, MemoryBackend | SqliteBackend | PostgresRedisBackend):
+        return SealedBackend(backend=backend, keys=keys)
+    raise ConfigurationError(
+        f"FAST_GRAPH_ENCRYPTION_KEYS is set, but {backend.name} takes no keys from there: remove them"
+    )
+
+
 def _memory(settings: Settings) -> MemoryBackend:
     bounds = Bounds(
         threads=settings.memory_max_threads,
@@ -370,6 +384,17 @@ def _postgres_redis(settings: Settings, postgres_url: str) -> PostgresRedisBacke
     )
     streams = RedisBounds(stream_bytes=settings.stream_max_bytes, stream_ttl=settings.stream_ttl)
     return PostgresRedisBackend(postgres=postgres, redis=redis, streams=streams, migrate=settings.migrate)
+
+
+def _url_rules(settings: Settings) -> UrlRules:
+    return UrlRules(
+        loopback=settings.outgoing_loopback,
+        private=settings.outgoing_private,
+        https_only=settings.outgoing_https_only,
+        domains=settings.outgoing_domains,
+        ports=settings.outgoing_ports,
+        max_length=settings.outgoing_max_length,
+    )
 
 
 def _all_graphs(graphs: Mapping[str, GraphSource], factory: GraphFactory | None) -> Mapping[str, GraphSource]:

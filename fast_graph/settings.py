@@ -55,6 +55,22 @@ class Settings(BaseSettings):
     redis_key_prefix: str = Field(default="fast_graph", min_length=1, validation_alias="REDIS_KEY_PRE")
     """What every key begins with, so that several installations may share one Redis."""
 
+    encryption_keys: Annotated[tuple[str, ...], NoDecode] = Field(default=(), repr=False)
+    """Keys to encrypt what is kept, separated by commas, each 32 bytes in base64: the first encrypts, all decrypt."""
+
+    outgoing_loopback: bool = False
+    """Whether webhooks and other URLs that clients give may lead to this machine; for development."""
+    outgoing_private: bool = False
+    """Whether they may lead into private networks; never to addresses of one link, where clouds keep credentials."""
+    outgoing_https_only: bool = False
+    """Whether they must begin with ``https://``."""
+    outgoing_domains: Annotated[tuple[str, ...], NoDecode] = ()
+    """The only hosts they may name, separated by commas; ``*.example.com`` are those below it. Empty is any."""
+    outgoing_ports: Annotated[tuple[int, ...], NoDecode] = (80, 443)
+    """The only ports, separated by commas."""
+    outgoing_max_length: int = Field(default=2048, ge=16)
+    """How long such a URL may be."""
+
     migrate: bool = True
     """Whether a starting process brings the database up to date."""
     worker: bool = True
@@ -145,7 +161,15 @@ class Settings(BaseSettings):
     cors_max_age: int = Field(default=600, ge=0)
     """How long browsers may remember all this."""
 
-    @field_validator("cors_origins", "cors_methods", "cors_headers", mode="before")
+    @field_validator(
+        "cors_origins",
+        "cors_methods",
+        "cors_headers",
+        "encryption_keys",
+        "outgoing_domains",
+        "outgoing_ports",
+        mode="before",
+    )
     @classmethod
     def _split(cls, names: object) -> object:
         return [name.strip() for name in names.split(",")] if isinstance(names, str) else names

@@ -26,6 +26,7 @@ STATUS: dict[type[errors.FastGraphError], int] = {
     errors.LimitError: 429,
     errors.CapacityError: 503,
     errors.UnavailableError: 503,
+    errors.SealedError: 500,
 }
 
 RETRY_AFTER = 1.0

@@ -25,7 +25,7 @@ StreamMode = Literal[
 SortOrder = Literal["asc", "desc"]
 IfExists = Literal["raise", "do_nothing"]
 Limit = Annotated[int, Field(ge=1, le=1000)]
-Offset = Annotated[int, Field(ge=0)]
+Offset = Annotated[int, Field(ge=0, lt=2**53)]
 NodeNames = Literal["*"] | list[str]
 Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 

@@ -1,5 +1,7 @@
 """How requests reach the handlers: JSON by orjson, and ids that contain slashes."""
 
+import json
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
 from json import JSONDecodeError
@@ -23,6 +25,9 @@ MOST_LEVELS = 200
 ORJSON_LEVELS = 254
 """How deep orjson writes."""
 
+LONG = re.compile(rb"\d{19}")
+"""What a number has that may be too large for an integer, which orjson reads as a float near it."""
+
 SLASH = "\ue000"
 """Stands for an encoded slash while a path is matched. Not printable, so no id contains it."""
 
@@ -38,14 +43,30 @@ ADMISSIONS = "fast_graph.admissions"
 
 
 class JsonRequest(Request):
-    """A request whose body is parsed strictly: no NaN, no lone surrogates, no bottomless nesting."""
+    """A request whose body is parsed strictly: no NaN, no lone surrogates, no bottomless nesting, no huge integers."""
 
     async def json(self) -> Any:
         body = await self.body()
         value = orjson.loads(body)
+        if LONG.search(body):
+            _check_integers(body)
         if body.count(b"[") + body.count(b"{") > MOST_LEVELS:
             _check_depth(value)
         return value
+
+
+def _check_integers(body: bytes) -> None:
+    """Raises JSONDecodeError for an integer that would be kept as another number."""
+    try:
+        json.loads(body, parse_int=_within_64_bits)
+    except RecursionError as error:
+        raise JSONDecodeError(f"Nested more than {MOST_LEVELS} levels deep", "", 0) from error
+
+
+def _within_64_bits(digits: str) -> int:
+    if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+        raise JSONDecodeError("An integer has more than 64 bits", "", 0)
+    return int(digits)
 
 
 def _check_depth(value: Any) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.store.postgres.base import PostgresIndexConfig
 from sqlalchemy import text
 
@@ -60,7 +61,7 @@ class PostgresRedisStores(AbstractAsyncContextManager["PostgresRedisStores"]):
         self.queue = PostgresQueue(self._database, self._direct, standby, self._clock)
         self.streams = RedisStreams(self._link, backend.clock or system_clock, backend.streams)
         self.signals = RedisSignals(self._link)
-        self.checkpointer = PostgresCheckpointer(self._connections, self._direct)
+        self.checkpointer = PostgresCheckpointer(self._connections, self._direct, serde=backend.serde)
         self.scratch = MemoryCheckpointer()
         self.store = PostgresStore(self._connections, index=backend.index)
         self._open = AsyncExitStack()
@@ -142,6 +143,8 @@ class PostgresRedisBackend:
     """Bring the database up to date at start."""
     clock: Clock | None = None
     """In place of the machine's, put right by the database's."""
+    serde: SerializerProtocol | None = None
+    """How checkpoints become bytes, if not as LangGraph does it."""
 
     @property
     def name(self) -> str:

@@ -65,6 +65,10 @@ class UnavailableError(FastGraphError):
     """The backend cannot be reached at the moment; whether the last call took effect is not known."""
 
 
+class SealedError(FastGraphError):
+    """What is kept was encrypted with a key that is not at hand, or is not as it was encrypted."""
+
+
 class LeaseLostError(FastGraphError):
     """The run was claimed again, finished or deleted: the holder of this lease may write nothing more."""
 

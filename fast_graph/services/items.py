@@ -1,6 +1,7 @@
 """Use cases around the store: what graphs remember across threads."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from langgraph.store.base import NOT_PROVIDED, BaseStore, InvalidNamespaceError, Item, SearchItem
@@ -41,10 +42,8 @@ class Items:
         }
         await self._policy.authorize(caller, "store", "put", asked)
         where, ttl = tuple(asked["namespace"]), self._ttl(asked["ttl"])
-        try:
+        with _namespaces_checked():
             await self._store.aput(where, asked["key"], asked["value"], index=asked["index"], ttl=ttl)
-        except InvalidNamespaceError as error:
-            raise InvalidError(str(error)) from error
 
     def _ttl(self, ttl: float | None) -> Any:
         return ttl if ttl is not None and self._store.supports_ttl else NOT_PROVIDED
@@ -53,13 +52,15 @@ class Items:
         """The item, or None."""
         asked: dict[str, Any] = {"namespace": tuple(namespace), "key": key}
         await self._policy.authorize(caller, "store", "get", asked)
-        return await self._store.aget(tuple(asked["namespace"]), asked["key"], refresh_ttl=refresh_ttl)
+        with _namespaces_checked():
+            return await self._store.aget(tuple(asked["namespace"]), asked["key"], refresh_ttl=refresh_ttl)
 
     async def delete(self, caller: Caller, namespace: Sequence[str], key: str) -> None:
         """Remove the item, if it is there."""
         asked: dict[str, Any] = {"namespace": tuple(namespace), "key": key}
         await self._policy.authorize(caller, "store", "delete", asked)
-        await self._store.adelete(tuple(asked["namespace"]), asked["key"])
+        with _namespaces_checked():
+            await self._store.adelete(tuple(asked["namespace"]), asked["key"])
 
     async def search(
         self,
@@ -82,14 +83,15 @@ class Items:
             "query": query,
         }
         await self._policy.authorize(caller, "store", "search", asked)
-        return await self._store.asearch(
-            tuple(asked["namespace"]),
-            query=asked["query"],
-            filter=asked["filter"],
-            limit=asked["limit"],
-            offset=asked["offset"],
-            refresh_ttl=refresh_ttl,
-        )
+        with _namespaces_checked():
+            return await self._store.asearch(
+                tuple(asked["namespace"]),
+                query=asked["query"],
+                filter=asked["filter"],
+                limit=asked["limit"],
+                offset=asked["offset"],
+                refresh_ttl=refresh_ttl,
+            )
 
     async def namespaces(
         self,
@@ -110,13 +112,23 @@ class Items:
             "offset": offset,
         }
         await self._policy.authorize(caller, "store", "list_namespaces", asked)
-        return await self._store.alist_namespaces(
-            prefix=tuple(asked["namespace"]) if asked["namespace"] else None,
-            suffix=asked["suffix"],
-            max_depth=asked["max_depth"],
-            limit=asked["limit"],
-            offset=asked["offset"],
-        )
+        with _namespaces_checked():
+            return await self._store.alist_namespaces(
+                prefix=tuple(asked["namespace"]) if asked["namespace"] else None,
+                suffix=asked["suffix"],
+                max_depth=asked["max_depth"],
+                limit=asked["limit"],
+                offset=asked["offset"],
+            )
+
+
+@contextmanager
+def _namespaces_checked() -> Iterator[None]:
+    """Around the store, which knows namespaces that it does not take. Raises InvalidError."""
+    try:
+        yield
+    except InvalidNamespaceError as error:
+        raise InvalidError(str(error).replace("\0", "\\0")) from error
 
 
 def _checked(namespace: Sequence[str]) -> tuple[str, ...]:

@@ -1,6 +1,14 @@
 """The port of checkpoints: LangGraph's own saver, and what FastGraph asks of one besides."""
 
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointMetadata
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+
+SHOWN = frozenset({"assistant_id", "checkpoint_id", "checkpoint_ns", "graph_id", "run_id", "thread_id", "user_id"})
+"""What of a configurable may be read where the rest is encrypted."""
+
+OURS = ("__", "langgraph_")
+"""How keys begin that no client chose."""
 
 
 class Checkpointer(BaseCheckpointSaver[str]):
@@ -14,3 +22,21 @@ class Checkpointer(BaseCheckpointSaver[str]):
 
     async def aflush(self, run_id: str) -> None:
         """Store what is held back of this run. Raises LeaseLostError; nothing is held back by default."""
+
+    @property
+    def seals(self) -> bool:
+        """Whether values are encrypted on their way to bytes."""
+        return isinstance(self.serde, EncryptedSerializer)
+
+    def shown(self, config: RunnableConfig, metadata: CheckpointMetadata) -> tuple[RunnableConfig, CheckpointMetadata]:
+        """What a checkpoint's metadata, which is never encrypted, is to be made of.
+
+        LangGraph puts there what a client configured, and that is where keys and names of customers are.
+        """
+        if not self.seals:
+            return config, metadata
+        where = config.get("configurable", {})
+        hidden = {key for key in where if key not in SHOWN and not key.startswith(OURS)}
+        facts = {key: value for key, value in config.get("metadata", {}).items() if key not in hidden}
+        place = {key: value for key, value in where.items() if key not in hidden}
+        return {**config, "configurable": place, "metadata": facts}, metadata

@@ -58,7 +58,9 @@ def _value(written: str, default: object) -> object:
         case str():
             return written
         case tuple():
-            return tuple(written.split(","))
+            return (
+                tuple(type(one)(part) for one, part in zip(default, written.split(","), strict=True)) if written else ()
+            )
         case _:
             return json.loads(written)
 

@@ -28,6 +28,7 @@ BROKEN: dict[str, bytes] = {
     "nan": b'{"assistant_id": "tokens", "input": NaN}',
     "infinity": b'{"assistant_id": "tokens", "input": -Infinity}',
     "beyond floats": b'{"assistant_id": "tokens", "input": 1e999}',
+    "beyond 64 bits": b'{"assistant_id": "tokens", "input": 18446744073709551616}',
     "lone surrogate": b'{"assistant_id": "tokens", "input": "\\ud800"}',
     "not utf-8": b'{"assistant_id": "tokens", "input": "\xff"}',
     "null": b"null",

@@ -1,4 +1,6 @@
+import json
 import re
+from base64 import b64encode
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -7,7 +9,10 @@ import pytest
 from langgraph_sdk.client import LangGraphClient
 from langgraph_sdk.errors import BadRequestError, ConflictError, NotFoundError, UnprocessableEntityError
 
+from fast_graph import MemoryBackend, SealedBackend, fastGraph
+from tests.protocol.contract.graphs import contract_graphs
 from tests.protocol.requirements import covers
+from tests.protocol.serving import in_process, settings
 from tests.protocol.talking import assistant_of, final, new_thread, started, thread_of
 
 
@@ -168,6 +173,44 @@ async def test_the_client_raises_its_typed_errors(client: LangGraphClient) -> No
         await client.threads.search(limit=0)
     with pytest.raises(BadRequestError, match="context"):
         await started(client, thread, "echo", {}, context={"a": 1}, config={"configurable": {"a": 1}})
+
+
+@covers("errors.huge_integers")
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [
+        (2**64, 422),
+        (-(2**63) - 1, 422),
+        (10**400, 422),
+        (2**64 - 1, 200),
+        (-(2**63), 200),
+        ("18446744073709551616", 200),
+        (1.5e300, 200),
+    ],
+)
+async def test_an_integer_is_kept_as_it_is_or_refused(http: httpx.AsyncClient, number: object, status: int) -> None:
+    answer = await http.post("/threads", content=json.dumps({"metadata": {"deep": [{"number": number}]}}))
+    assert answer.status_code == status
+    if status == 200:
+        assert answer.json()["metadata"] == {"deep": [{"number": number}]}
+
+
+@covers("errors.encrypted")
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/threads/search", {"values": {"content": "x"}}),
+        ("/threads/count", {"values": {"content": "x"}}),
+        ("/store/items/search", {"filter": {"content": "x"}}),
+    ],
+)
+async def test_what_is_encrypted_is_not_searched(path: str, body: dict[str, object]) -> None:
+    keys = (b64encode(bytes(32)).decode(),)
+    app = fastGraph(contract_graphs(), backend=SealedBackend(backend=MemoryBackend(), keys=keys), settings=settings())
+    async with in_process(app) as client:
+        answer = await client.post(path, json=body)
+    assert answer.status_code == 422
+    assert "encrypted" in answer.json()["detail"]
 
 
 @covers("errors.unexpected")

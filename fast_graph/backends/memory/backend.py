@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
+from langgraph.checkpoint.serde.base import SerializerProtocol
+
 from fast_graph.backends.memory.assistants import MemoryAssistants
 from fast_graph.backends.memory.checkpoints import MemoryCheckpointer
 from fast_graph.backends.memory.items import MemoryStore
@@ -21,7 +23,7 @@ from fast_graph.model.clock import Clock, system_clock
 class MemoryStores(AbstractAsyncContextManager["MemoryStores"]):
     """The parts of an open memory backend."""
 
-    def __init__(self, clock: Clock, bounds: Bounds) -> None:
+    def __init__(self, clock: Clock, bounds: Bounds, serde: SerializerProtocol | None = None) -> None:
         self.ledger = Ledger(clock, bounds)
         self.assistants = MemoryAssistants(clock)
         self.threads = MemoryThreads(self.ledger)
@@ -29,7 +31,7 @@ class MemoryStores(AbstractAsyncContextManager["MemoryStores"]):
         self.queue = MemoryQueue(self.ledger)
         self.streams = MemoryStreams(clock, bounds)
         self.signals = MemorySignals()
-        self.checkpointer = self.scratch = MemoryCheckpointer(self.ledger.is_held)
+        self.checkpointer = self.scratch = MemoryCheckpointer(self.ledger.is_held, serde=serde)
         self.store = MemoryStore()
 
     def apart(self) -> None:
@@ -53,8 +55,10 @@ class MemoryBackend:
 
     bounds: Bounds = field(default_factory=Bounds)
     clock: Clock = system_clock
+    serde: SerializerProtocol | None = None
+    """How checkpoints become bytes, if not as LangGraph does it."""
     name: str = "memory"
 
     def connect(self) -> MemoryStores:
         """New and empty stores."""
-        return MemoryStores(self.clock, self.bounds)
+        return MemoryStores(self.clock, self.bounds, self.serde)

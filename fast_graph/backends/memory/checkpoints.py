@@ -58,8 +58,13 @@ class MemoryCheckpointer(Checkpointer):
     ``is_held`` tells whether a run's lease has a token: a late holder can write no checkpoint.
     """
 
-    def __init__(self, is_held: Callable[[str, int], bool] = lambda run_id, token: True) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        is_held: Callable[[str, int], bool] = lambda run_id, token: True,
+        *,
+        serde: SerializerProtocol | None = None,
+    ) -> None:
+        super().__init__(serde=serde)
         self._is_held = is_held
         self._threads: dict[str, ThreadSaver] = {}
         self._thread_of_run: dict[str, str] = {}
@@ -107,6 +112,7 @@ class MemoryCheckpointer(Checkpointer):
         saver = self._writable(config)
         if run_id := get_checkpoint_metadata(config, metadata).get("run_id"):
             self._note(saver, run_id, config)
+        config, metadata = self.shown(config, metadata)
         return saver.put(config, checkpoint, metadata, new_versions)
 
     def _note(self, saver: ThreadSaver, run_id: str, config: RunnableConfig) -> None:

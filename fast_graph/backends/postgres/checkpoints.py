@@ -16,6 +16,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.postgres.base import BasePostgresSaver
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.types import _DeltaSnapshot
 
 from fast_graph.backends.postgres import batch as rows
@@ -122,8 +123,15 @@ class PostgresCheckpointer(Checkpointer, BasePostgresSaver):
     the database is away, runs wait for it for a minute; everybody else gets UnavailableError.
     """
 
-    def __init__(self, connections: Connections, direct: Direct, *, linger: float = LINGER) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        connections: Connections,
+        direct: Direct,
+        *,
+        linger: float = LINGER,
+        serde: SerializerProtocol | None = None,
+    ) -> None:
+        super().__init__(serde=serde)
         self._connections = connections
         self._direct = direct
         self._held_back = HeldBack(self._store_held, linger=linger)
@@ -207,13 +215,13 @@ class PostgresCheckpointer(Checkpointer, BasePostgresSaver):
     ) -> RunnableConfig:
         place, parent_id = _place(config, checkpoint["id"]), config["configurable"].get("checkpoint_id")
         thread_id, namespace, _ = place
-        inline, values = _apart(checkpoint["channel_values"])
+        inline, values = _apart(checkpoint["channel_values"], sealed=self.seals)
         self._measure(inline)
         versions = {name: str(version) for name, version in new_versions.items() if name in values}
         row = rows.Checkpoint(
             parent_id,
             to_json({**checkpoint, "channel_values": inline}),
-            storable(to_json(get_serializable_checkpoint_metadata(config, metadata)).encode()),
+            storable(to_json(get_serializable_checkpoint_metadata(*self.shown(config, metadata))).encode()),
         )
         dumped = self._dump_blobs(thread_id, namespace, values, dict(versions))
         blobs = {(thread_id, namespace, name, version): (kind, blob) for *_, name, version, kind, blob in dumped}
@@ -354,9 +362,9 @@ def _place(config: RunnableConfig, checkpoint_id: str) -> Place:
     return where["thread_id"], where.get("checkpoint_ns", ""), checkpoint_id
 
 
-def _apart(values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is kept within the checkpoint, and what beside it."""
-    inline = {name: value for name, value in values.items() if is_plain(value)}
+def _apart(values: Mapping[str, Any], *, sealed: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is kept within the checkpoint, and what beside it, where the serialiser sees it."""
+    inline = {name: value for name, value in values.items() if is_plain(value)} if not sealed else {}
     beside = {name: value for name, value in values.items() if name not in inline}
     # Where a snapshot is, a mark stays: by it LangGraph's saver knows a thread of DeltaChannels.
     marks = {name: True for name, value in beside.items() if isinstance(value, _DeltaSnapshot)}

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.store.base import IndexConfig
 
 from fast_graph.backends.memory.checkpoints import MemoryCheckpointer
@@ -41,7 +42,7 @@ class SqliteStores(AbstractAsyncContextManager["SqliteStores"]):
         self.queue = SqlQueue(database, clock)
         self.streams = SqliteStreams(self._file, clock, backend.streams)
         self.signals = MemorySignals()
-        self.checkpointer = SqliteCheckpointer(self._file)
+        self.checkpointer = SqliteCheckpointer(self._file, serde=backend.serde)
         self.scratch = MemoryCheckpointer()
         self.store = SqliteStore(self._file, clock, index=backend.index)
         self._open = AsyncExitStack()
@@ -90,6 +91,8 @@ class SqliteBackend:
     index: IndexConfig | None = None
     """How store items are searched by meaning: embeddings, dimensions, fields."""
     clock: Clock = system_clock
+    serde: SerializerProtocol | None = None
+    """How checkpoints become bytes, if not as LangGraph does it."""
 
     @property
     def name(self) -> str:

@@ -227,7 +227,7 @@ class SqliteCheckpointer(Checkpointer):
         return _config(_place(config, checkpoint["id"]))
 
     def _putting(self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata) -> Write:
-        facts = get_checkpoint_metadata(config, metadata)
+        facts = get_checkpoint_metadata(*self.shown(config, metadata))
         text = json.dumps(facts, ensure_ascii=False, allow_nan=False).encode("utf-8", "ignore")
         parent_id = config["configurable"].get("checkpoint_id")
         row = (*_place(config, checkpoint["id"]), parent_id, *self.serde.dumps_typed(checkpoint), text)

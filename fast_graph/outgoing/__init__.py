@@ -1,0 +1,1 @@
+"""Requests that the server makes to addresses others gave it: webhooks, push notifications, files."""

@@ -78,7 +78,7 @@ def fastGraph(
         docs_url=docs_url,
     )
     if app is None:
-        app = _new_app(runtime.settings, fastapi_options, guarded=auth is not None)
+        app = _new_app(runtime.settings, fastapi_options, guarded=runtime.guarded)
     else:
         _check_paths(app, runtime)
     runtime.add_routes(app.router)

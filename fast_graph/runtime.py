@@ -208,8 +208,13 @@ class Runtime:
 
     def warn_if_exposed(self, host: str) -> None:
         """Log a warning if others than this machine reach the server at ``host``, and nobody asks who they are."""
-        if self._guard is None and host not in LOOPBACK:
+        if not self.guarded and host not in LOOPBACK:
             log.warning("no authentication: whoever reaches %s can do everything (docs/auth.md says how to ask)", host)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether the routes find out who asks."""
+        return self._guard is not None
 
     def add_limits(self, app: FastAPI) -> None:
         """Have an app refuse requests that are too large or too many. Nearest to its routes: CORS is outside."""
@@ -217,10 +222,10 @@ class Runtime:
         if settings.max_body_bytes is not None:
             app.user_middleware.append(Middleware(BodyLimit, most=settings.max_body_bytes))
         if self._rates is not None:
-            app.user_middleware.append(Middleware(RateLimit, rates=self._rates, guarded=self._guard is not None))
+            app.user_middleware.append(Middleware(RateLimit, rates=self._rates, guarded=self.guarded))
         if settings.max_streams_per_caller is not None:
-            most, guarded = settings.max_streams_per_caller, self._guard is not None
-            app.user_middleware.append(Middleware(OpenStreams, most=most, guarded=guarded))
+            most = settings.max_streams_per_caller
+            app.user_middleware.append(Middleware(OpenStreams, most=most, guarded=self.guarded))
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as stack:

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import asyncpg
-from sqlalchemy import CTE, ColumnElement, Integer, and_, bindparam, case, insert, or_, select, true, update
+from sqlalchemy import CTE, ColumnElement, Integer, and_, bindparam, case, insert, or_, select, update
 from sqlalchemy.dialects import postgresql
 
 from fast_graph.backends.postgres.direct import Direct, Prepared
@@ -24,6 +24,11 @@ from fast_graph.model.records import Created, Json, Lease, Run, Scope, Thread
 
 FIRST = 1
 """The token of a run that is claimed as it is created, and the number of that attempt."""
+
+
+def is_plain(scope: Scope) -> bool:
+    """Whether it wants some keys to be certain texts, as most do: then containment says all."""
+    return all(isinstance(value, str) and not key.startswith("$") for key, value in scope.items())
 
 
 class PostgresRuns(SqlRuns):
@@ -44,10 +49,10 @@ class PostgresRuns(SqlRuns):
         quota: Quota = UNLIMITED,
     ) -> Created:
         asked: Any = {"create_thread": create_thread, "thread_config": thread_config, "scope": scope, "quota": quota}
-        if scope or quota != UNLIMITED:
+        if not is_plain(scope) or quota != UNLIMITED:
             return await super().create(run, **asked)
         with self._standby.offer(run) as offer:
-            created = await self._create(run, create_thread, thread_config, offer)
+            created = await self._create(run, create_thread, thread_config, scope, offer)
         if created:
             return Created(run=run, claimed=offer is not None and offer.lease is not None)
         if run.multitask_strategy in DISPLACING:  # there are runs that it displaces
@@ -56,11 +61,13 @@ class PostgresRuns(SqlRuns):
             await self._refuse(connection, run, scope)
         return Created(run=run)
 
-    async def _create(self, run: Run, create_thread: Thread | None, config: Json, offer: Offer | None) -> bool:
+    async def _create(
+        self, run: Run, create_thread: Thread | None, config: Json, scope: Scope, offer: Offer | None
+    ) -> bool:
         """Whether the thread took the run; if it was claimed at once, the offer has the lease."""
         now = self._clock()
         shared = {key: run.metadata[key] for key in SHARED_METADATA if key in run.metadata}
-        values = {"thread_id": run.thread_id, "config": config, "shared": shared, "now": now}
+        values = {"thread_id": run.thread_id, "config": config, "shared": shared, "now": now, "scope": scope}
         values |= {f"run_{name}": value for name, value in RUNS.values(run).items()}
         values |= {"worker": offer and offer.worker, "lease_until": offer and offer.until(now)}
         if create_thread is not None:
@@ -102,7 +109,8 @@ def _creation(*, alone: bool, makes_thread: bool) -> Prepared:
     busy = {"status": "busy", "config": config, "updated_at": now}
     metadata = threads.c.metadata.op("||")(shared)
     changes = {**busy, "metadata": metadata, "inflight": threads.c.inflight + 1}
-    admits = threads.c.inflight == 0 if alone else true()
+    visible = threads.c.metadata.op("@>", is_comparison=True)(bindparam("scope", type_=JsonColumn))
+    admits = and_(visible, threads.c.inflight == 0) if alone else visible
     if makes_thread:
         made = {column.name: bindparam(f"made_{column.name}", type_=column.type) for column in THREADS.columns}
         inserted = postgresql.insert(threads).values({**made, **busy, "inflight": 1})

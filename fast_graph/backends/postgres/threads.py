@@ -12,6 +12,7 @@ from fast_graph.backends.sql.tables import threads
 from fast_graph.backends.sql.threads import SqlThreads
 from fast_graph.model.clock import Clock
 from fast_graph.model.errors import ConflictError, NotFoundError
+from fast_graph.model.match import in_scope
 from fast_graph.model.records import Scope, Thread
 
 
@@ -29,12 +30,11 @@ class PostgresThreads(SqlThreads):
             raise ConflictError(f"Thread {thread.thread_id} already exists") from error
 
     async def get(self, thread_id: str, *, scope: Scope) -> Thread:
-        if scope:
-            return await super().get(thread_id, scope=scope)
         found = await self._direct.fetch(_lookup(), {"wanted": thread_id})
-        if not found:
+        thread = THREADS.record(found[0]) if found else None
+        if thread is None or not in_scope(thread.metadata, scope):
             raise NotFoundError(f"Thread {thread_id} not found")
-        return THREADS.record(found[0])
+        return thread
 
 
 @cache

@@ -24,7 +24,7 @@ from tests.services.programs import POSTGRES, REDIS, provide
 from tests.services.redis import redis_server
 
 INSTANCES = 3
-OVER = 45.0
+OVER = 20.0
 """Seconds for which it lasts, and one more for every ten runs."""
 SETTINGS = {"FAST_GRAPH_MAX_ATTEMPTS": "1000"}
 """Runs lose their workers so often here that being given up would be their usual end."""

@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.storm import HEAD, storm
 from tests.services.processes import Bench, Server
 
-SEEDS = int(os.environ.get("FAST_GRAPH_STORM_SEEDS", "2"))
+SEEDS = int(os.environ.get("FAST_GRAPH_STORM_SEEDS", "5"))
 RUNS = int(os.environ.get("FAST_GRAPH_STORM_RUNS", "40"))
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300 + RUNS)]

@@ -24,6 +24,9 @@ Admit = Callable[[Caller], Awaitable[None]]
 HEALTH = frozenset({"/ok", "/health"})
 """What is always answered: whoever asks there decides whether this process lives."""
 
+DOORS = re.compile(r"/(?:assistants|runs|store|threads)(?:/|$)")
+"""Paths whose routes find out who asks, where anybody does."""
+
 LASTING = re.compile(r"/(?:stream|stream/events|wait|join)$")
 """Paths whose answers take as long as a run. Cancelling is none of them: it makes room."""
 
@@ -156,7 +159,7 @@ def _lasts(scope: Scope) -> bool:
 
 async def _admitted(app: ASGIApp, admit: Admit, scope: Scope, receive: Receive, send: Send, *, guarded: bool) -> None:
     """Pass a request on if ``admit`` does not raise: asked here, or by its route once that knows who sends it."""
-    if guarded and scope["type"] == "http":
+    if guarded and scope["type"] == "http" and DOORS.match(scope["path"]):
         await app({**scope, ADMISSIONS: (*scope.get(ADMISSIONS, ()), admit)}, receive, send)
         return
     try:

@@ -27,6 +27,9 @@ IfExists = Literal["raise", "do_nothing"]
 Limit = Annotated[int, Field(ge=1, le=1000)]
 Offset = Annotated[int, Field(ge=0, lt=2**53)]
 NodeNames = Literal["*"] | list[str]
+MOST_IDS = 1000
+"""Ids that one request may name."""
+
 Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")]
 
 AssistantColumn = Literal[
@@ -128,7 +131,7 @@ class AssistantVersions(Body):
 class AssistantVersion(Body):
     """POST /assistants/{assistant_id}/latest."""
 
-    version: int
+    version: int = Field(ge=1, lt=2**31)
 
 
 class ThreadTtl(Body):
@@ -190,7 +193,7 @@ class ThreadPatch(Body):
 class ThreadSearch(Body):
     """POST /threads/search and /threads/count."""
 
-    ids: list[str] | None = None
+    ids: Annotated[list[str], Field(max_length=MOST_IDS)] | None = None
     metadata: JsonObject = {}
     values: JsonObject = {}
     status: ThreadStatus | None = None
@@ -205,7 +208,7 @@ class ThreadSearch(Body):
 class ThreadPrune(Body):
     """POST /threads/prune."""
 
-    thread_ids: list[str]
+    thread_ids: Annotated[list[str], Field(max_length=MOST_IDS)]
     strategy: Literal["delete", "keep_latest"] = "delete"
 
 
@@ -332,7 +335,7 @@ class RunsCancel(Body):
     """POST /runs/cancel: runs of a thread, or all of a status."""
 
     thread_id: str | None = None
-    run_ids: list[Uuid] | None = None
+    run_ids: Annotated[list[Uuid], Field(max_length=MOST_IDS)] | None = None
     status: Literal["pending", "running", "all"] | None = None
 
     @model_validator(mode="after")

@@ -12,13 +12,16 @@ from langgraph_sdk.auth.types import AuthContext
 from fast_graph.auth.credentials import Credentials, caller_from
 from fast_graph.auth.policy import Caller, Resource
 from fast_graph.model.errors import ConfigurationError, ForbiddenError, RejectedError, UnauthenticatedError
-from fast_graph.model.match import check_scope
-from fast_graph.model.records import EVERYTHING, Scope
+from fast_graph.model.match import check_scope, in_scope
+from fast_graph.model.records import EVERYTHING, Json, Scope
 
 PARTS = ("request", "method", "path", "path_params", "query_params", "headers", "authorization", "body")
 """What an authenticate function may ask for, by the names of its parameters."""
 
 ANY = "*"
+
+WRITING = frozenset({"create", "update", "create_run"})
+"""Actions whose ``value`` has metadata that will be kept."""
 
 
 class AuthenticateFunction:
@@ -84,7 +87,10 @@ class SdkPolicy:
         )
         with refusals():
             said = await handler(ctx=context, value=value)
-        return _scope(said, resource, action)
+        scope = _scope(said, resource, action)
+        if action in WRITING:
+            _check_own(value.get("metadata") or {}, scope)
+        return scope
 
     def _handler(self, resource: str, action: str) -> Callable[..., Any] | None:
         registered = self._auth._handlers  # noqa: SLF001 - the SDK tells it in no other way
@@ -106,6 +112,13 @@ def _scope(said: object, resource: str, action: str) -> Scope:
         )
     check_scope(said)
     return said
+
+
+def _check_own(metadata: Json, scope: Scope) -> None:
+    """Nobody makes a row look like another's: what the filter asks about may be left out, but not be otherwise."""
+    told = {key: condition for key, condition in scope.items() if key in metadata}
+    if not in_scope(metadata, told):
+        raise ForbiddenError(f"What is written may not have this metadata: {', '.join(sorted(told))}")
 
 
 @contextmanager

@@ -39,6 +39,9 @@ SHOWN = ("input", "command", "config", "context", "stream_mode", "interrupt_befo
 OWNERSHIP = frozenset({"graph_id", "assistant_id"})
 """What metadata says of whose a run and its thread are: the server's to say, never a client's."""
 
+HANDFUL = 1000
+"""Runs that one call cancels: nobody waits long for the locks it takes."""
+
 CONFIG_KEYS = frozenset({"tags", "recursion_limit", "max_concurrency", "run_name", "configurable", "metadata"})
 """What of an assistant's config reaches a graph."""
 
@@ -248,7 +251,7 @@ class Runs:
         """Ask runs to stop. Raises NotFoundError if none of them is in flight."""
         value = {"thread_id": thread_id, "action": action}
         scope = await self._policy.authorize(caller, "threads", "update", value)
-        known = [run for run_id in run_ids if (run := await self._find(run_id, thread_id, scope))]
+        known = [run for run_id in dict.fromkeys(run_ids) if (run := await self._find(run_id, thread_id, scope))]
         if not known:
             raise NotFoundError("None of these runs exists on that thread")
         stopped = await self._store.request_cancel([run.run_id for run in known], action, scope=scope)
@@ -262,7 +265,9 @@ class Runs:
         scope = await self._policy.authorize(caller, "threads", "update", value)
         inflight = await self._store.inflight(thread_id=None, scope=scope)
         wanted = [run.run_id for run in inflight if status in ("all", run.status)]
-        stopped = await self._store.request_cancel(wanted, action, scope=scope)
+        stopped: list[Run] = []
+        for first in range(0, len(wanted), HANDFUL):
+            stopped += await self._store.request_cancel(wanted[first : first + HANDFUL], action, scope=scope)
         if not stopped:
             raise NotFoundError(f"No {'run in flight' if status == 'all' else status + ' run'} to cancel")
         await self._announce(stopped)

@@ -4,20 +4,24 @@ Its checkpoints and items are in ``test_postgres_checkpoints``, its streams and 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from typing import ClassVar, Self
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Self
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import text
 
 from fast_graph import testing
+from fast_graph.backends.postgres.direct import Direct, Statement
 from fast_graph.backends.postgres.engine import PostgresOptions
+from fast_graph.backends.postgres.runs import PostgresRuns
 from fast_graph.backends.postgres_redis import PostgresRedisBackend, PostgresRedisStores
 from fast_graph.backends.redis.options import RedisOptions
 from fast_graph.backends.redis.streams import StreamBounds
+from fast_graph.backends.standby import Standby
 from fast_graph.model.errors import InvalidError, NotFoundError
 from fast_graph.storage.backend import Stores
+from fast_graph.testing.queue import Ready
 from fast_graph.testing.rows import LEASE, add_run, add_thread, new_outcome, new_run, new_thread
 from tests.services.postgres import scratch_database
 
@@ -132,6 +136,34 @@ async def test_no_two_connections_claim_the_same_run_or_two_of_a_thread(
             group.create_task(work(f"worker-{number}"))
     for thread in threads:
         assert order[thread.thread_id] == [run.run_id for run in created if run.thread_id == thread.thread_id]
+
+
+class Deaf(Direct):
+    """Hears no answer to what it executes first."""
+
+    deaf = True
+
+    async def fetch(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        found = await super().fetch(statement, values)
+        if self.deaf:
+            self.deaf = False
+            raise asyncio.CancelledError
+        return found
+
+
+async def test_a_run_whose_creation_broke_off_on_the_way_waits_to_be_claimed(
+    stores: PostgresRedisStores, clock: testing.OwnedClock
+) -> None:
+    standby, ready = Standby(), Ready()
+    run = new_run(clock, (await add_thread(stores, clock)).thread_id)
+    async with Deaf(PostgresOptions(url=Emptied.url)) as direct:
+        runs = PostgresRuns(stores._database, direct, standby, clock)  # noqa: SLF001 - the tables of these stores
+        with standby.enlist(ready), pytest.raises(asyncio.CancelledError):
+            await runs.create(run, create_thread=None, thread_config={}, scope={})
+    assert (ready.slots, ready.leases) == (1, [])
+    assert await stores.runs.get(run.run_id, thread_id=None, scope={}) == run
+    [lease] = await stores.queue.claim("worker", limit=9, lease_for=LEASE)
+    assert (lease.run.run_id, lease.run.attempt) == (run.run_id, 1)
 
 
 @pytest.mark.parametrize("thread_id", ["a\0b", "".join(str(uuid4()) for _ in range(300))], ids=["NUL", "long"])

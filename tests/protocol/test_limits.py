@@ -8,11 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import FastAPI
 from langgraph.config import get_stream_writer
 from langgraph_sdk import Auth
 from typing_extensions import TypedDict
 
 from fast_graph import Settings, fastGraph
+from fast_graph.api.limits import DOORS
+from fast_graph.api.routing import Route
 from tests.protocol.contract.graphs import chain
 from tests.protocol.requirements import covers
 from tests.protocol.serving import in_process, served, settings
@@ -234,6 +237,28 @@ async def test_who_is_not_known_is_counted_by_where_they_are() -> None:
         found = [(await http.post("/threads/count", json={})).status_code for _ in range(5)]
         assert found == [401, 401, 401, 429, 429]
         assert (await http.post("/threads/count", json={}, headers={"name": "ann"})).status_code == 200
+
+
+@covers("limits.rates")
+async def test_where_nobody_asks_who_comes_their_address_counts() -> None:
+    async def mine() -> str:
+        return "mine"
+
+    app = FastAPI()
+    app.add_api_route("/mine", mine)
+    async with in_process(fastGraph(GRAPHS, settings=settings(rate_limit="3/hour"), auth=by_name, app=app)) as http:
+        assert [(await http.get(path)).status_code for path in ("/mine", "/info", "/nowhere", "/mine")] == [
+            *(200, 200, 404),
+            429,
+        ]
+
+
+@covers("limits.rates", "limits.streams")
+def test_every_route_that_asks_who_comes_is_known_by_its_path() -> None:
+    app = fastGraph(GRAPHS, settings=settings(), auth=by_name)
+    asking = [route.path for route in app.routes if isinstance(route, Route) and type(route).guard is not None]
+    assert asking
+    assert [path for path in asking if not DOORS.match(path)] == []
 
 
 @covers("limits.streams")

@@ -1,6 +1,8 @@
 """Runs in PostgreSQL: the usual creation in one statement, without SQLAlchemy's share."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -13,12 +15,12 @@ from fast_graph.backends.postgres.direct import Direct, Prepared
 from fast_graph.backends.sql.database import Database
 from fast_graph.backends.sql.rows import RUNS, THREADS
 from fast_graph.backends.sql.runs import SHARED_METADATA, SqlRuns
-from fast_graph.backends.sql.tables import runs, threads
+from fast_graph.backends.sql.tables import RUNNING, runs, threads
 from fast_graph.backends.sql.types import Json as JsonColumn
 from fast_graph.backends.sql.types import Moment
 from fast_graph.backends.standby import Offer, Standby
 from fast_graph.model.clock import Clock
-from fast_graph.model.errors import ConflictError, NotFoundError
+from fast_graph.model.errors import ConflictError, NotFoundError, UnavailableError
 from fast_graph.model.quota import DISPLACING, UNLIMITED, Quota
 from fast_graph.model.records import Created, Json, Lease, Run, Scope, Thread
 
@@ -52,7 +54,12 @@ class PostgresRuns(SqlRuns):
         if not is_plain(scope) or quota != UNLIMITED:
             return await super().create(run, **asked)
         with self._standby.offer(run) as offer:
-            created = await self._create(run, create_thread, thread_config, scope, offer)
+            try:
+                created = await self._create(run, create_thread, thread_config, scope, offer)
+            except (UnavailableError, asyncio.CancelledError):
+                if offer is not None:
+                    await self._give_back(run, offer)
+                raise
         if created:
             return Created(run=run, claimed=offer is not None and offer.lease is not None)
         if run.multitask_strategy in DISPLACING:  # there are runs that it displaces
@@ -83,6 +90,11 @@ class PostgresRuns(SqlRuns):
             offer.lease = Lease(run=claimed, worker=offer.worker, token=FIRST, expires_at=offer.until(now))
         return bool(created)
 
+    async def _give_back(self, run: Run, offer: Offer) -> None:
+        """Nobody knows whether the run was created. If it was, it has no worker: let it be claimed."""
+        with suppress(UnavailableError):  # then its lease has to end first
+            await self._direct.fetch(_giving_back(), {"wanted": run.run_id, "offered_to": offer.worker})
+
     async def get(self, run_id: str, *, thread_id: str | None, scope: Scope) -> Run:
         if scope:
             return await super().get(run_id, thread_id=thread_id, scope=scope)
@@ -96,6 +108,14 @@ class PostgresRuns(SqlRuns):
 @cache
 def _lookup() -> Prepared:
     return Prepared(select(*RUNS.columns).where(runs.c.run_id == bindparam("run_id")))
+
+
+@cache
+def _giving_back() -> Prepared:
+    is_untouched = and_(runs.c.worker == bindparam("offered_to"), runs.c.token == FIRST, RUNNING)
+    back = update(runs).where(runs.c.run_id == bindparam("wanted"), is_untouched)
+    back = back.values(status="pending", attempt=0, lease_until=None)
+    return Prepared(back.returning(runs.c.place))
 
 
 @cache

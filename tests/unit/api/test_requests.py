@@ -6,7 +6,9 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 
+from fast_graph.api import requests
 from fast_graph.api.requests import CommandBody, RunCreate, RunsCancel, listed
 
 names = st.text(st.characters(codec="utf-8"), min_size=1).filter(lambda name: not name.startswith("["))
@@ -73,3 +75,18 @@ def test_null_counts_as_left_out(body: dict[str, Any]) -> None:
 def test_runs_are_cancelled_by_their_ids_or_by_status(body: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="give either"):
         RunsCancel.model_validate(body)
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (requests.ThreadSearch, {"ids": ["a"] * 1001}),
+        (requests.ThreadPrune, {"thread_ids": ["a"] * 1001}),
+        (requests.RunsCancel, {"thread_id": "a", "run_ids": ["00000000-0000-0000-0000-000000000000"] * 1001}),
+        (requests.AssistantVersion, {"version": 2**31}),
+        (requests.AssistantVersion, {"version": 0}),
+    ],
+)
+def test_no_request_names_more_than_a_store_can_look_for(model: type[BaseModel], body: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        model.model_validate(body)

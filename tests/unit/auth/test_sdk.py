@@ -176,3 +176,19 @@ def saying(result: Any) -> Auth:
         return result
 
     return auth
+
+
+@pytest.mark.parametrize("action", ["create", "update", "create_run"])
+async def test_nobody_makes_a_row_look_like_anothers(action: str) -> None:
+    auth = Auth()
+
+    @auth.on
+    async def own(ctx: Auth.types.AuthContext, value: dict[str, Any]) -> dict[str, str]:
+        return {"owner": ctx.user.identity}
+
+    policy = SdkPolicy(auth)
+    with pytest.raises(ForbiddenError):
+        await policy.authorize(ALICE, "threads", action, {"metadata": {"owner": "bob"}})
+    for metadata in ({}, {"owner": "alice"}, {"kind": "a"}):
+        assert await policy.authorize(ALICE, "threads", action, {"metadata": metadata}) == {"owner": "alice"}
+    assert await policy.authorize(ALICE, "threads", "search", {"metadata": {"owner": "bob"}}) == {"owner": "alice"}

@@ -34,6 +34,10 @@ class PatientHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if not self._arriving and getattr(self.cycle, "response_complete", True):
+            # Whatever it is: uvicorn waits for idle connections no more once anything has come.
+            self._arriving = self._in_head = True
+            self._head = 0
         super().data_received(data)
         if self.transport.is_closing() or self not in self.connections:  # it has become a WebSocket
             self._calm()

@@ -30,6 +30,9 @@ DOORS = re.compile(r"/(?:assistants|runs|store|threads)(?:/|$)")
 LASTING = re.compile(r"/(?:stream|stream/events|wait|join)$")
 """Paths whose answers take as long as a run. Cancelling is none of them: it makes room."""
 
+MOST_DIGITS = 18
+"""No body is so large that more are needed to say how large it is."""
+
 LINGER = 5.0
 """Seconds that a refused body is still taken in: a client that cannot send the rest would never read the answer."""
 
@@ -52,7 +55,7 @@ class BodyLimit:
         if announced is None or not announced.isdigit():
             counted = _CountedBody(receive, send, self._most)
             await self._app(scope, counted.receive, counted.send)
-        elif int(announced) > self._most:
+        elif len(announced) > MOST_DIGITS or int(announced) > self._most:
             await _too_large(self._most, receive, send)
         else:
             await self._app(scope, receive, send)

@@ -66,11 +66,16 @@ def caller_from(found: object) -> Caller:
     """
     values = _values(found)
     identity = values.get("identity")
-    if identity in (None, ""):
+    if identity in (None, "") or values.get("is_authenticated") is False or not _is_text(str(identity)):
         raise UnauthenticatedError("Nobody is known by these credentials")
     permissions = [str(one) for one in values.get("permissions") or ()]
     user = User({**values, "identity": str(identity), "permissions": permissions})
     return Caller(str(identity), tuple(permissions), user)
+
+
+def _is_text(identity: str) -> bool:
+    """Whether it can be written down: a half of a surrogate pair cannot."""
+    return identity.encode(errors="replace").decode() == identity
 
 
 def _values(found: object) -> dict[str, Any]:

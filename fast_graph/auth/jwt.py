@@ -88,38 +88,48 @@ class KeySet:
         self._lifetime = lifetime
         self._clock = clock
         self._keys: Mapping[str | None, Key] | None = None
-        self._read_at = 0.0
+        self._read_at = self._tried_at = float("-inf")
         self._reading = asyncio.Lock()
 
     async def find(self, key_id: str | None) -> Key:
-        keys = await self._current(key_id)
+        if not self._will_do(key_id):
+            await self._renew(key_id)
+        keys = self._keys
+        if keys is None:
+            raise UnavailableError("The keys of the token's issuer cannot be read at the moment")
         if key_id is None and len(keys) == 1:
             return next(iter(keys.values()))
         if key_id is None or key_id not in keys:
             raise UnauthenticatedError("The token is not valid")
         return keys[key_id]
 
-    async def _current(self, key_id: str | None) -> Mapping[str | None, Key]:
+    def _will_do(self, key_id: str | None) -> bool:
+        """Whether the keys at hand are to be used: they are new enough and have this one, or were just looked for."""
+        now = self._clock()
+        is_new = now - self._read_at < self._lifetime
+        return (is_new and self._knows(key_id)) or now - self._tried_at < PAUSE
+
+    def _knows(self, key_id: str | None) -> bool:
+        return self._keys is not None and (key_id is None or key_id in self._keys)
+
+    async def _renew(self, key_id: str | None) -> None:
+        """One caller reads the keys. Whose key is known waits for nobody."""
+        if self._reading.locked() and self._knows(key_id):
+            return
         async with self._reading:
-            if self._keys is None or self._is_due(self._keys, key_id):
-                self._keys = await self._read()
-                self._read_at = self._clock()
-            return self._keys
+            if not self._will_do(key_id):
+                await self._read()
 
-    def _is_due(self, keys: Mapping[str | None, Key], key_id: str | None) -> bool:
-        age = self._clock() - self._read_at
-        return age >= self._lifetime or (key_id is not None and key_id not in keys and age >= PAUSE)
-
-    async def _read(self) -> Mapping[str | None, Key]:
-        """The keys as they are now; those known before, if the issuer does not answer."""
+    async def _read(self) -> None:
+        """Get the keys as they are now; those known before stay, if the issuer does not answer, or with no keys."""
         try:
             found = await asyncio.to_thread(self._client.get_jwk_set)
-        except jwt.PyJWTError as error:
-            if self._keys is None:
-                raise UnavailableError("The keys of the token's issuer cannot be read at the moment") from error
-            log.warning("keys not read, the old ones stay: error=%s", error)
-            return self._keys
-        return {one.key_id: key for one in found.keys if (key := _published(one)) is not None}
+        except (jwt.PyJWTError, ValueError, OSError) as error:
+            log.warning("keys not read, what was known stays: error=%s", error)
+        else:
+            self._keys = {one.key_id: key for one in found.keys if (key := _published(one)) is not None}
+            self._read_at = self._clock()
+        self._tried_at = self._clock()
 
 
 def _published(one: jwt.PyJWK) -> Key | None:

@@ -7,6 +7,9 @@ from fast_graph.auth.policy import Caller, Resource
 from fast_graph.model.errors import UnauthenticatedError
 from fast_graph.model.records import EVERYTHING, Scope
 
+RESERVED = "langgraph"
+"""The label under which LangGraph lets nobody write."""
+
 OWNER = "owner"
 """The key of metadata that names whose a row is."""
 
@@ -41,4 +44,5 @@ def own_namespace(identity: str, namespace: tuple[str, ...]) -> tuple[str, ...]:
 
 def own_label(identity: str) -> str:
     """The identity as a label: no dots, which separate labels, and no ``*``, which is any."""
-    return quote(identity, safe="@:|").replace(".", "%2E")
+    label = quote(identity, safe="@:|").replace(".", "%2E")
+    return f"%{ord(label[0]):X}{label[1:]}" if label == RESERVED else label

@@ -54,7 +54,7 @@ class RedisRates:
 
     async def hit(self, key: str) -> float:
         try:
-            async with self._connections, asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(PATIENCE), self._connections:
                 return await _hit(self._windows, self._rates, key)
         except AWAY:
             log.warning("rates counted alone: Redis cannot be reached")

@@ -20,10 +20,20 @@ NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
-CREDENTIALS = frozenset({ip_address("169.254.169.254"), ip_address("100.100.100.200"), ip_address("fd00:ec2::254")})
+CREDENTIALS = frozenset(
+    map(
+        ip_address,
+        (
+            *("169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192"),
+            *("fd00:ec2::254", "fd00:ec2::23", "fd20:ce::254", "fd00:42::42"),
+        ),
+    )
+)
 """Where clouds give credentials to whoever asks from the inside."""
 
 TUNNELS = tuple(IPv6Network(net) for net in ("::/96", "64:ff9b::/96", "64:ff9b:1::/48", "2001::/32", "2002::/16"))
+EXAMPLES = IPv6Network("3fff::/20")
+"""For documents only."""
 """Addresses that stand for an IPv4 address somewhere."""
 
 
@@ -64,7 +74,8 @@ class UrlRules:
             raise InvalidError(f"The URL must begin with {'https://' if self.https_only else 'http:// or https://'}")
         if url.userinfo:
             raise InvalidError("The URL carries credentials: send them in another way")
-        if self.ports and (url.port or DEFAULT_PORTS[url.scheme]) not in self.ports:
+        port = DEFAULT_PORTS[url.scheme] if url.port is None else url.port
+        if port == 0 or (self.ports and port not in self.ports):
             raise InvalidError(f"The URL's port is not among those allowed: {', '.join(map(str, self.ports))}")
         host = url.raw_host.decode("ascii")
         self._check_host(host)
@@ -91,11 +102,17 @@ class UrlRules:
 
 def _is_never_allowed(address: Address) -> bool:
     if isinstance(address, IPv6Address):
-        if address.ipv4_mapped or address.scope_id or address.is_site_local or any(address in net for net in TUNNELS):
+        if address.ipv4_mapped or address.scope_id or address.is_site_local:
             return True
-    elif address.is_reserved:
-        return True
-    return address in CREDENTIALS or address.is_multicast or address.is_link_local or address.is_unspecified
+        if any(address in net for net in (*TUNNELS, EXAMPLES)):
+            return True
+    return (
+        address in CREDENTIALS
+        or address.is_reserved
+        or address.is_multicast
+        or address.is_link_local
+        or address.is_unspecified
+    )
 
 
 def _address(host: str) -> Address | None:

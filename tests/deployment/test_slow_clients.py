@@ -107,3 +107,12 @@ async def test_too_many_headers_are_refused(bare: Server, chunk: int) -> None:
         await writer.drain()
     assert (await reader.readline()).startswith(b"HTTP/1.1 431 ")
     writer.close()
+
+
+async def test_an_empty_line_keeps_no_connection_open(bare: Server) -> None:
+    reader, writer = await asyncio.open_connection(LOCAL, bare.port)
+    writer.write(b"GET /ok HTTP/1.1\r\nhost: x\r\n\r\n")
+    await reader.readuntil(b"}")
+    writer.write(b"\r\n")
+    await reader.read()  # which ends when the server closes it
+    writer.close()

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +20,10 @@ class Issuer:
         self.url = ""
         self.reads = 0
         """How often its keys were read."""
+        self.answer: bytes | None = None
+        """What it says in place of its keys."""
+        self.asked, self._speaks = Event(), Event()
+        self._speaks.set()
         self._more: list[dict[str, Any]] = []
         self.rotate()
 
@@ -36,6 +40,22 @@ class Issuer:
         said = {"sub": identity, "exp": time.time() + lasts, **claims}
         return jwt.encode(said, self._key, "RS256", headers={"kid": kid or self._key_id})
 
+    def hush(self) -> None:
+        """Let whoever asks wait; ``asked`` is set when somebody does."""
+        self.asked.clear()
+        self._speaks.clear()
+
+    def speak(self) -> None:
+        """Answer, those as well who have waited."""
+        self._speaks.set()
+
+    def say(self) -> bytes:
+        """The answer to who asks, once it is not silent."""
+        self.reads += 1
+        self.asked.set()
+        self._speaks.wait()
+        return json.dumps(self.keys()).encode() if self.answer is None else self.answer
+
     def keys(self) -> dict[str, Any]:
         """What it publishes."""
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self._key.public_key()))
@@ -49,8 +69,7 @@ def issuing() -> Iterator[Issuer]:
 
     class Publishing(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            issuer.reads += 1
-            body = json.dumps(issuer.keys()).encode()
+            body = issuer.say()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

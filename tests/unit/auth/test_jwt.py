@@ -1,8 +1,10 @@
 """Tokens: which are taken, and which are not."""
 
+import asyncio
 import base64
 import json
 import time
+from collections.abc import Awaitable
 from typing import Any
 
 import jwt
@@ -160,6 +162,11 @@ class Watch:
         return self.now
 
 
+async def in_vain(asking: Awaitable[object]) -> None:
+    with pytest.raises(UnauthenticatedError):
+        await asking
+
+
 async def by(issuer: Issuer, keys: KeySet, **changes: Any) -> str:
     caller = await Tokens(keys)(asking(authorization=f"Bearer {issuer.token('alice', **changes)}"))
     return caller.identity
@@ -204,6 +211,49 @@ async def test_the_known_keys_stay_while_the_issuer_is_away() -> None:
     assert await by(issuer, keys) == "alice"
     with pytest.raises(UnavailableError):
         await by(issuer, KeySet(issuer.url, lifetime=300, clock=watch))
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"\xff\xfe", b"[]"], ids=["a page", "noise", "no keys"])
+async def test_an_answer_without_keys_is_as_none(answer: bytes) -> None:
+    watch = Watch()
+    with issuing() as issuer:
+        keys = KeySet(issuer.url, lifetime=300, clock=watch)
+        await by(issuer, keys)
+        issuer.answer = answer
+        watch.now += 1000
+        assert [await by(issuer, keys) for _ in range(5)] == ["alice"] * 5
+        assert issuer.reads == 2
+
+
+async def test_who_has_a_known_key_does_not_wait_for_a_look_for_another() -> None:
+    with issuing() as issuer:
+        watch = Watch()
+        keys = KeySet(issuer.url, lifetime=300, clock=watch)
+        await by(issuer, keys)
+        watch.now += PAUSE
+        issuer.hush()
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(in_vain(by(issuer, keys, kid="made up")))
+            await asyncio.to_thread(issuer.asked.wait)
+            assert await by(issuer, keys) == "alice"
+            watch.now += 1000
+            assert await by(issuer, keys) == "alice"
+            assert not looking.done()
+            issuer.speak()
+
+
+async def test_an_issuer_that_was_away_at_first_is_not_asked_by_everybody() -> None:
+    watch = Watch()
+    with issuing() as issuer:
+        issuer.answer = b"no"
+        keys = KeySet(issuer.url, lifetime=300, clock=watch)
+        for _ in range(5):
+            with pytest.raises(UnavailableError):
+                await by(issuer, keys)
+        assert issuer.reads == 1
+        issuer.answer = None
+        watch.now += PAUSE
+        assert await by(issuer, keys) == "alice"
 
 
 async def test_a_published_secret_is_not_taken() -> None:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from fast_graph.auth.credentials import caller_from
-from fast_graph.auth.owners import OwnerPolicy, own_label
+from fast_graph.auth.owners import OwnerPolicy, own_label, own_namespace
 from fast_graph.auth.policy import ANONYMOUS
 from fast_graph.model.errors import UnauthenticatedError
 
@@ -53,3 +53,8 @@ def test_a_label_has_no_dots_and_is_no_wildcard() -> None:
 async def test_a_stranger_owns_nothing() -> None:
     with pytest.raises(UnauthenticatedError):
         await POLICY.authorize(ANONYMOUS, "threads", "read", {})
+
+
+def test_whoever_has_the_name_of_langgraphs_own_label_may_write() -> None:
+    assert own_namespace("langgraph", ("notes",)) == ("%6Canggraph", "notes")
+    assert own_namespace("%6Canggraph", ("notes",)) != own_namespace("langgraph", ("notes",))

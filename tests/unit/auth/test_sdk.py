@@ -53,7 +53,10 @@ def test_a_text_is_an_identity_and_so_is_a_number() -> None:
     assert [caller_from("alice").identity, caller_from(Account(7, "blue")).identity] == ["alice", "7"]
 
 
-@pytest.mark.parametrize("found", [None, "", {}, {"identity": ""}, {"identity": None}, object()])
+NOBODY = {"identity": "alice", "is_authenticated": False}
+
+
+@pytest.mark.parametrize("found", [None, "", {}, {"identity": ""}, {"identity": None}, object(), NOBODY, "\ud800"])
 def test_nobody_is_unauthenticated(found: object) -> None:
     with pytest.raises(UnauthenticatedError):
         caller_from(found)

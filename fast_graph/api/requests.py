@@ -131,7 +131,7 @@ class AssistantVersions(Body):
 class AssistantVersion(Body):
     """POST /assistants/{assistant_id}/latest."""
 
-    version: int = Field(ge=1, lt=2**31)
+    version: int = Field(gt=-(2**31), lt=2**31)
 
 
 class ThreadTtl(Body):
